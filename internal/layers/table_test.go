@@ -1,0 +1,64 @@
+package layers
+
+import "strings"
+
+const module = "github.com/troupe-go/troupe"
+
+// Layers, from the bytes up. An import is a path inside the module; "" is the
+// root. What a layer may import is written out, so that reading this table is
+// reading the architecture.
+var layers = []layer{
+	{path: "wire"},
+	{path: "internal/session", imports: []string{"wire"}},
+	{path: "client", imports: []string{"wire", "internal/session"}},
+
+	{path: "actor"},
+	{path: "transport", imports: []string{"wire", "internal/session", "actor"}},
+	{path: "peers", imports: []string{"wire", "internal/session", "actor", "transport"}},
+	{path: "groups", imports: []string{"wire", "internal/session", "actor", "transport", "peers"}},
+	{path: "s2s", imports: []string{"wire", "internal/session", "actor", "transport", "peers"}},
+	{path: "", imports: []string{"wire", "internal/session", "actor", "transport", "peers", "groups", "s2s"}},
+
+	{path: "samples", imports: public},
+	{path: "bench", imports: public},
+	{path: "internal/layers"},
+}
+
+var public = []string{"wire", "client", "actor", "transport", "peers", "groups", "s2s", ""}
+
+// layer is a package and those below its folder; the root is itself alone.
+type layer struct {
+	path    string
+	imports []string
+}
+
+// Modules of others that stay behind one package of ours.
+var confined = []struct {
+	module string
+	to     string // a layer
+	tests  bool   // its users' tests may import it too
+}{
+	{module: "github.com/asynkron/protoactor-go", to: "actor", tests: true},
+	{module: "github.com/xtaci/kcp-go", to: "internal/session"},
+}
+
+const (
+	oldProtobuf = "github.com/golang/protobuf" // in one file of the module, and tests
+	runtime     = "github.com/asynkron/protoactor-go"
+)
+
+// Layers that link no actor runtime, not even by way of others.
+var noActors = []string{"wire", "internal/session", "client"}
+
+// layerOf finds where a package of ours is placed.
+func layerOf(path string) (layer, bool) {
+	for _, l := range layers {
+		if path == l.path || l.path != "" && strings.HasPrefix(path, l.path+"/") {
+			return l, true
+		}
+	}
+	return layer{}, false
+}
+
+// isHelper reports whether a package exists for tests: actor/actortest.
+func isHelper(path string) bool { return strings.HasSuffix(path, "test") }
