@@ -1,0 +1,68 @@
+package wire
+
+import "strconv"
+
+// Kind says what a frame's body is. The kinds up to 0x7f must be known to the
+// receiver, which closes with [CodeProtocol] otherwise; those from 0x80 on may
+// be skipped.
+type Kind uint8
+
+// The frame kinds of version 1, each with the message that is its body. The
+// hand-written messages of this package are marked with a star, the others are
+// in package wirepb.
+const (
+	KindHello     Kind = 1  // Hello, client to server: its first frame
+	KindWelcome   Kind = 2  // Welcome, server to client: its first frame
+	KindRefuse    Kind = 3  // Refuse, instead of Welcome
+	KindClose     Kind = 4  // Close, the last frame of its sender
+	KindPing      Kind = 5  // Ping*
+	KindPong      Kind = 6  // Pong*
+	KindOperation Kind = 8  // Operation*
+	KindResponse  Kind = 9  // Response*
+	KindEvent     Kind = 10 // Event*
+
+	KindGroupEntry   Kind = 16 // GroupEntry, server to client
+	KindGroupMessage Kind = 17 // GroupMessage*, server to client
+	KindGroupSend    Kind = 18 // GroupSend*, client to server
+	KindGroupAck     Kind = 19 // GroupAck*, client to server
+	KindGroupSet     Kind = 20 // GroupSet, client to server
+)
+
+// Skippable reports whether a receiver that does not know k skips the frame
+// instead of closing the session.
+func (k Kind) Skippable() bool { return k >= 0x80 }
+
+// String returns the kind's name, or "kind" and its number.
+func (k Kind) String() string {
+	switch k {
+	case KindHello:
+		return "hello"
+	case KindWelcome:
+		return "welcome"
+	case KindRefuse:
+		return "refuse"
+	case KindClose:
+		return "close"
+	case KindPing:
+		return "ping"
+	case KindPong:
+		return "pong"
+	case KindOperation:
+		return "operation"
+	case KindResponse:
+		return "response"
+	case KindEvent:
+		return "event"
+	case KindGroupEntry:
+		return "group entry"
+	case KindGroupMessage:
+		return "group message"
+	case KindGroupSend:
+		return "group send"
+	case KindGroupAck:
+		return "group ack"
+	case KindGroupSet:
+		return "group set"
+	}
+	return "kind " + strconv.Itoa(int(k))
+}

@@ -1,0 +1,43 @@
+package wire
+
+import (
+	"strconv"
+	"testing"
+)
+
+// TestNames holds that what has a number has words, each its own.
+func TestNames(t *testing.T) {
+	codes := map[string]bool{}
+	for _, span := range [][2]Code{{CodeNone, CodeAborted}, {CodeRefused, CodeSelf}, {CodeLeft, CodeTooManyGroups}} {
+		for c := span[0]; c <= span[1]; c++ {
+			codes[c.String()] = true
+		}
+	}
+	if len(codes) != 17+7+6 || codes["code 16"] {
+		t.Errorf("%d names of codes: %v", len(codes), codes)
+	}
+	if got := Code(123).String(); got != "code 123" {
+		t.Error(got)
+	}
+	kinds := map[string]bool{}
+	for k := range Kind(32) {
+		if known(k) {
+			kinds[k.String()] = true
+		} else if k.String() != "kind "+strconv.Itoa(int(k)) {
+			t.Errorf("kind %d is %v", k, k)
+		}
+	}
+	if len(kinds) != 14 {
+		t.Errorf("%d names of kinds: %v", len(kinds), kinds)
+	}
+	for k, want := range map[Kind]bool{0: false, KindHello: false, 0x7f: false, 0x80: true, 0xff: true} {
+		if k.Skippable() != want {
+			t.Errorf("%v: Skippable is not %v", k, want)
+		}
+	}
+	for c, want := range map[Class]string{ClassReliable: "reliable", ClassUnreliable: "unreliable", ClassSequenced: "sequenced", 3: "class 3"} {
+		if c.String() != want {
+			t.Errorf("class %d is %v", c, c)
+		}
+	}
+}
