@@ -1,0 +1,102 @@
+package session
+
+import (
+	"sync"
+	"time"
+
+	"github.com/troupe-go/troupe/wire"
+)
+
+// sweepSlots is how many calls of Sweep visit every session once.
+const sweepSlots = 15
+
+// sweeper spreads the pings of many sessions over time without a timer each.
+type sweeper struct {
+	mu       sync.Mutex
+	newcomer map[*Session]struct{} // not started yet
+	slots    [sweepSlots]map[*Session]struct{}
+	next     int // the slot to be swept
+	fill     int // the slot that the next session joins
+}
+
+// expect keeps a session that is to be started.
+func (w *sweeper) expect(s *Session) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.newcomer == nil {
+		w.newcomer = make(map[*Session]struct{})
+	}
+	w.newcomer[s] = struct{}{}
+}
+
+// add takes a session up that is started; false means that it was given up.
+func (w *sweeper) add(s *Session) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, ok := w.newcomer[s]; !ok {
+		return false
+	}
+	delete(w.newcomer, s)
+	w.fill = (w.fill + 1) % sweepSlots
+	s.slot = w.fill
+	if w.slots[s.slot] == nil {
+		w.slots[s.slot] = make(map[*Session]struct{})
+	}
+	w.slots[s.slot][s] = struct{}{}
+	return true
+}
+
+func (w *sweeper) remove(s *Session) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.slots[s.slot], s)
+}
+
+// Sweep visits the sessions whose turn it is: it pings them and closes those
+// that have been silent for too long. Env.SweepInterval says how often it is to
+// be called.
+func (e *Env) Sweep(now time.Time) {
+	w := &e.sweeper
+	w.mu.Lock()
+	turn := make([]*Session, 0, len(w.slots[w.next]))
+	for s := range w.slots[w.next] {
+		turn = append(turn, s)
+	}
+	w.next = (w.next + 1) % sweepSlots
+	w.mu.Unlock()
+	for _, s := range turn {
+		silent := now.Sub(time.Unix(0, s.lastRead.Load()))
+		switch {
+		case e.IdleTimeout > 0 && silent > e.IdleTimeout && !s.in.stuck(): // a stuck reader is our own doing
+			s.shut(s.because(&CloseError{Code: wire.CodeTimeout, Text: "nothing heard for too long"}), true)
+		case e.PingInterval > 0:
+			s.Ping() // an error says that the session is closing or lags: either shows elsewhere
+		}
+	}
+}
+
+// GiveUp ends the sessions that were made and never started: when whoever was to
+// start them has stopped first, nobody else will.
+func (e *Env) GiveUp() {
+	w := &e.sweeper
+	w.mu.Lock()
+	left := w.newcomer
+	w.newcomer = nil
+	w.mu.Unlock()
+	for s := range left {
+		s.giveUp()
+	}
+}
+
+// SweepInterval is how often Sweep is to be called so that every session has
+// its turn once in each PingInterval.
+func (e *Env) SweepInterval() time.Duration {
+	d := e.PingInterval
+	if d <= 0 {
+		d = e.IdleTimeout / 3
+	}
+	if d <= 0 {
+		d = 15 * time.Second
+	}
+	return d / sweepSlots
+}

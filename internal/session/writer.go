@@ -1,0 +1,196 @@
+package session
+
+import (
+	"time"
+
+	"github.com/troupe-go/troupe/wire"
+)
+
+// Flush writes what is queued, without waiting: what the socket does not take
+// is written by a goroutine that lives until the queue is empty. Whoever put
+// frames in and has no more of them flushes.
+func (s *Session) Flush() {
+	q := &s.out
+	q.mu.Lock()
+	if q.writing || q.out == nil && q.nCtl == 0 {
+		q.mu.Unlock()
+		return
+	}
+	b := q.takeLocked()
+	q.writing = b != nil
+	q.mu.Unlock()
+	s.write(b)
+}
+
+// write writes b and whatever has come since, as long as the socket takes it.
+func (s *Session) write(b *Buffer) {
+	for ; b != nil; b = s.next(b) {
+		done, err := s.conn.out.tryWrite(b.data[:b.w])
+		if err != nil {
+			s.writeFailed(b, err)
+			return
+		}
+		if !done {
+			rest := b                             // capturing b, which changes, would put it on the heap at every write
+			s.env.wg.Go(func() { s.drain(rest) }) // ended by an empty queue or a closed connection
+			return
+		}
+	}
+}
+
+// next gives back what was written and takes more; nil ends the writing.
+func (s *Session) next(b *Buffer) *Buffer {
+	q := &s.out
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if b != nil {
+		q.releaseLocked(b)
+	}
+	if b = q.takeLocked(); b == nil {
+		q.writing = false
+		q.mark = ageMark{}
+		q.signalLocked()
+	}
+	return b
+}
+
+// drain waits for the socket, and goes on with it.
+func (s *Session) drain(b *Buffer) {
+	for b != nil {
+		q := &s.out
+		q.mu.Lock()
+		deadline := q.deadlineLocked(time.Now())
+		q.mu.Unlock()
+		if err := s.conn.out.drain(deadline); err != nil {
+			s.writeFailed(b, err)
+			return
+		}
+		for done := true; done; {
+			if b = s.next(b); b == nil {
+				return
+			}
+			var err error
+			if done, err = s.conn.out.tryWrite(b.data[:b.w]); err != nil {
+				s.writeFailed(b, err)
+				return
+			}
+		}
+	}
+}
+
+func (s *Session) writeFailed(b *Buffer, err error) {
+	s.fail(err)
+	q := &s.out
+	q.mu.Lock()
+	q.releaseLocked(b)
+	q.writing = false
+	q.signalLocked()
+	q.mu.Unlock()
+}
+
+// drained returns a channel that is closed once nothing is left to write.
+func (q *outbox) drained() <-chan struct{} {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	empty := make(chan struct{})
+	q.empty = empty
+	q.signalLocked() // forgets it where nothing is left already
+	return empty
+}
+
+func (q *outbox) signalLocked() {
+	if q.empty != nil && !q.writing && q.out == nil && q.nCtl == 0 {
+		close(q.empty)
+		q.empty = nil
+	}
+}
+
+// put is the common end of the Put methods.
+func (s *Session) commit(b []byte) error {
+	if s.out.commit(b) {
+		s.Flush()
+	}
+	return nil
+}
+
+func (s *Session) begin(k wire.Kind, size int, d wire.Delivery) ([]byte, error) {
+	if size+1 > s.env.FrameLimit {
+		return nil, ErrTooLarge
+	}
+	b, err := s.out.begin(wire.FrameSize(size), d, laneOf(d, 0, 0))
+	if err != nil {
+		if err == ErrOverloaded && d.Class() == wire.ClassReliable {
+			s.slow()
+		}
+		return nil, err
+	}
+	return wire.AppendHeader(b, k, size), nil
+}
+
+// slow ends a session whose reliable queue is full: never a hole.
+func (s *Session) slow() {
+	s.shut(s.because(&CloseError{Code: wire.CodeSlow, Text: "too much is waiting to be read"}), true)
+}
+
+// PutOperation queues an operation; like all Put methods it leaves the flushing
+// to the caller, copies what m holds, and returns ErrClosed, ErrTooLarge,
+// ErrNoSuchChannel or ErrOverloaded.
+func (s *Session) PutOperation(m *wire.Operation) error {
+	b, err := s.begin(wire.KindOperation, m.Size(), m.Delivery)
+	if err != nil {
+		return err
+	}
+	return s.commit(m.Append(b))
+}
+
+// PutResponse queues a response.
+func (s *Session) PutResponse(m *wire.Response) error {
+	b, err := s.begin(wire.KindResponse, m.Size(), m.Delivery)
+	if err != nil {
+		return err
+	}
+	return s.commit(m.Append(b))
+}
+
+// PutEvent queues an event.
+func (s *Session) PutEvent(m *wire.Event) error {
+	b, err := s.begin(wire.KindEvent, m.Size(), m.Delivery)
+	if err != nil {
+		return err
+	}
+	return s.commit(m.Append(b))
+}
+
+// PutGroupSend queues a group message of a client.
+func (s *Session) PutGroupSend(m *wire.GroupSend) error {
+	b, err := s.begin(wire.KindGroupSend, m.Size(), m.Delivery)
+	if err != nil {
+		return err
+	}
+	return s.commit(m.Append(b))
+}
+
+// PutFrame queues a whole encoded frame: what is sent to many is encoded once.
+func (s *Session) PutFrame(frame []byte, d wire.Delivery) error {
+	return s.putFrame(frame, d, laneOf(d, 0, 0))
+}
+
+// PutRelayed is PutFrame for a message of another member of a group: sequenced
+// ones of different members don't supersede each other.
+func (s *Session) PutRelayed(frame []byte, d wire.Delivery, group, sender wire.ID) error {
+	return s.putFrame(frame, d, laneOf(d, group, sender))
+}
+
+func (s *Session) putFrame(frame []byte, d wire.Delivery, l lane) error {
+	if len(frame) > wire.FrameSize(s.env.FrameLimit-1) {
+		return ErrTooLarge
+	}
+	b, err := s.out.begin(len(frame), d, l)
+	if err != nil {
+		if err == ErrOverloaded && d.Class() == wire.ClassReliable {
+			s.slow()
+		}
+		return err
+	}
+	return s.commit(append(b, frame...))
+}

@@ -1,0 +1,213 @@
+package transport
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/troupe-go/troupe/actor"
+	"github.com/troupe-go/troupe/internal/session"
+)
+
+// Transport is the parent of listeners. Its methods may be called from any
+// goroutine.
+type Transport struct {
+	// set once
+	sys   *actor.System
+	cfg   Config
+	admit Admit
+	env   *session.Env
+	limit *limiter
+	ref   actor.Ref
+
+	ctx    context.Context // of the handshakes of Handler; ends with the actor
+	cancel context.CancelFunc
+	crew   crew // those handshakes
+
+	accepted, throttled, refused, failed, admitted atomic.Uint64
+	quiet                                          throttle
+
+	mu     sync.Mutex
+	secure *tls.Config // made on first use
+}
+
+// New starts a transport actor below the top actor of sys. admit decides on
+// every client that says Hello.
+func New(sys *actor.System, cfg Config, admit Admit) (*Transport, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	t := &Transport{sys: sys, cfg: cfg, admit: admit, env: session.NewEnv(cfg.Limits), limit: newLimiter(cfg)}
+	t.ctx, t.cancel = context.WithCancel(context.Background())
+	t.ref = sys.Spawn(actor.Props{Name: "transport"}, func() actor.Behavior { return actor.Func(t.receive) })
+	return t, nil
+}
+
+// receive keeps the sessions alive; children, the listeners, stop with it.
+func (t *Transport) receive(c *actor.Context) {
+	switch m := c.Message().(type) {
+	case actor.Started:
+		c.Every(t.env.SweepInterval(), nil)
+	case actor.Tick:
+		for range 1 + m.Missed {
+			t.env.Sweep(time.Now())
+		}
+	case actor.Stopping:
+		t.crew.close()
+		t.cancel()
+		t.crew.wait()
+	}
+}
+
+// Listen opens a socket for a URL: tcp://, tls://, ws:// or wss:// with host,
+// port, and for WebSocket a path. It returns the address that it listens on
+// (port 0 picks one) and the actor that owns the socket: stopping that closes it.
+func (t *Transport) Listen(rawURL string) (netip.AddrPort, actor.Ref, error) {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %w", err)
+	}
+	l := &listener{t: t, url: rawURL, path: u.Path, started: make(chan struct{})}
+	switch u.Scheme {
+	case "tcp", "ws":
+		l.http = u.Scheme == "ws"
+		if err := t.checkPlaintext(u); err != nil {
+			return netip.AddrPort{}, actor.Ref{}, err
+		}
+	case "tls", "wss":
+		l.http = u.Scheme == "wss"
+		if l.tls, err = t.tlsConfig(l.http); err != nil {
+			return netip.AddrPort{}, actor.Ref{}, err
+		}
+	default:
+		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %s: the schemes are tcp, tls, ws and wss", rawURL)
+	}
+	if u.Port() == "" || !l.http && u.Path != "" {
+		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %s: want scheme://host:port, with a path for ws and wss only", rawURL)
+	}
+	socket, err := listenTCP(u.Host)
+	if err != nil {
+		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %s: %w", rawURL, err)
+	}
+	l.socket = socket
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	// Not a NeverBlocks actor: it waits for its goroutines when it stops.
+	ref := t.sys.SpawnUnder(t.ref, actor.Props{Name: "listener-" + u.Scheme}, func() actor.Behavior { return l })
+	select {
+	case <-l.started:
+	case <-ref.Done(): // the transport stopped first: the actor that would close the socket never was
+		l.cancel()
+		socket.Close()
+		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %s: %w", rawURL, net.ErrClosed)
+	}
+	return session.AddrPort(socket.Addr()), ref, nil
+}
+
+// checkPlaintext refuses to serve the world in plaintext by accident.
+func (t *Transport) checkPlaintext(u *url.URL) error {
+	if t.cfg.AllowPlaintext {
+		return nil
+	}
+	host := u.Hostname()
+	if a, err := netip.ParseAddr(host); host == "localhost" || err == nil && a.IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("transport: %s is plaintext and not only for this machine: name localhost, use %s, or set AllowPlaintext",
+		u, map[string]string{"tcp": "tls://", "ws": "wss://"}[u.Scheme])
+}
+
+// tlsConfig is that of Config, or one with a development certificate, for
+// Troupe's own protocol or for HTTP.
+func (t *Transport) tlsConfig(http bool) (*tls.Config, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.secure == nil {
+		secure := t.cfg.TLS.Clone()
+		if secure == nil {
+			cert, pin, err := DevelopmentCertificate(t.cfg.KeyFile)
+			if err != nil {
+				return nil, err
+			}
+			secure = &tls.Config{Certificates: []tls.Certificate{cert}}
+			t.cfg.Logger.Info("no certificate given: made one for development", slog.String("pin", pin))
+		}
+		secure.MinVersion = tls.VersionTLS13
+		secure.DynamicRecordSizingDisabled = true // one record for each write
+		t.secure = secure
+	}
+	secure := t.secure.Clone()
+	secure.NextProtos = []string{ALPN}
+	if http {
+		secure.NextProtos = []string{"http/1.1"}
+	}
+	return secure, nil
+}
+
+// Ref refers to the transport's actor: stopping it closes all listeners, and no
+// session that has been handed over.
+func (t *Transport) Ref() actor.Ref { return t.ref }
+
+// Wait ends the sessions that were handed over and never started, and waits
+// until no session has a goroutine left, or ctx ends. It comes last: when those
+// who own sessions have stopped.
+func (t *Transport) Wait(ctx context.Context) error {
+	t.env.GiveUp()
+	return t.env.Wait(ctx)
+}
+
+// Stats may be called from any goroutine.
+func (t *Transport) Stats() Stats {
+	s := Stats{
+		Accepted:    t.accepted.Load(),
+		Throttled:   t.throttled.Load(),
+		Refused:     t.refused.Load(),
+		Failed:      t.failed.Load(),
+		Admitted:    t.admitted.Load(),
+		QueuedBytes: t.env.Budget.Used(),
+	}
+	s.Connections, s.Handshaking = t.limit.counts()
+	return s
+}
+
+// throttle lets one log line through in ten seconds.
+type throttle struct {
+	mu      sync.Mutex
+	last    time.Time
+	skipped int
+}
+
+// next reports whether to log now, and how many lines were held back before.
+func (t *throttle) next(now time.Time) (skipped int, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now.Sub(t.last) < 10*time.Second {
+		t.skipped++
+		return 0, false
+	}
+	skipped, t.skipped, t.last = t.skipped, 0, now
+	return skipped, true
+}
+
+// complain logs a failed handshake: anyone can cause them, so seldom.
+func (t *Transport) complain(url string, remote netip.AddrPort, err error) {
+	if skipped, ok := t.quiet.next(time.Now()); ok {
+		t.cfg.Logger.Warn("handshake", slog.String("listener", url), slog.Any("addr", remote), slog.Any("err", err), slog.Int("unlogged", skipped))
+	}
+}
+
+func listenTCP(host string) (*net.TCPListener, error) {
+	lc := net.ListenConfig{KeepAlive: -1, Control: tuneSocket} // pings keep sessions alive
+	l, err := lc.Listen(context.Background(), "tcp", host)
+	if err != nil {
+		return nil, err
+	}
+	return l.(*net.TCPListener), nil
+}
