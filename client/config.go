@@ -1,0 +1,76 @@
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/troupe-go/troupe/internal/session"
+	"github.com/troupe-go/troupe/wire"
+)
+
+// Limits tune the session; see its fields for the defaults. HandshakeTimeout is
+// the time for each URL, from the dialling to the server's answer.
+type Limits = session.Limits
+
+// Config tunes a Client. The zero value connects to servers whose certificate
+// the system trusts, and drops what it is told.
+type Config struct {
+	App           string // the application asked for
+	Auth, Payload []byte // for the server's authenticator (at most 2 KiB), and for the application
+
+	Pin         string                 // the server's key as the server prints it, "sha256/…"; it takes the place of all certificate checks
+	CA          *x509.CertPool         // who may vouch for the server; nil means the system's roots
+	ServerName  string                 // the name in the certificate; "" means the URL's host
+	TLSSessions tls.ClientSessionCache // resumes TLS sessions of earlier Dials; nil does not
+
+	HTTPHeader http.Header // further headers of a WebSocket's request
+	// DialContext opens connections; nil means a net.Dialer. Proxies belong here:
+	// those that the environment names are not asked.
+	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
+
+	Limits   Limits
+	Loopback bool // messages that this client sends to its groups come to its own OnMessage too
+
+	// The callbacks; each may be nil. They may run before Dial has returned.
+
+	OnOpen      func(*Client)    // first, and before Dial returns: what the others need of the Client can be stored here
+	OnEvent     func(wire.Event) // the server tells; lent
+	OnOperation func(*Operation) // the server asks or tells; without it what asks is failed with ResultUnknown; lent
+	OnGroup     func(*Group)     // this client has joined a group; set the group's callbacks here
+	OnClose     func(error)      // once, last; the error is a *CloseError
+}
+
+func (cfg Config) withDefaults() Config {
+	cfg.Limits = cfg.Limits.WithDefaults()
+	if cfg.DialContext == nil {
+		cfg.DialContext = (&net.Dialer{KeepAlive: -1}).DialContext // pings keep the session alive
+	}
+	return cfg
+}
+
+func (cfg Config) validate() error {
+	var faults []error
+	if digest, ok := strings.CutPrefix(cfg.Pin, "sha256/"); cfg.Pin != "" {
+		if sum, err := base64.StdEncoding.DecodeString(digest); !ok || err != nil || len(sum) != 32 {
+			faults = append(faults, fmt.Errorf("client: pin %q is not sha256/ and 32 bytes of base64", cfg.Pin))
+		}
+	}
+	l := cfg.Limits
+	if l.FrameLimit < 64 {
+		faults = append(faults, fmt.Errorf("client: FrameLimit %d is below 64 bytes", l.FrameLimit))
+	}
+	if l.HandshakeTimeout <= 0 || l.FrameTimeout <= 0 {
+		faults = append(faults, errors.New("client: handshake and frame timeouts can't be turned off"))
+	}
+	if l.QueueSoft > l.QueueHard {
+		faults = append(faults, fmt.Errorf("client: QueueSoft %d is above QueueHard %d", l.QueueSoft, l.QueueHard))
+	}
+	return errors.Join(faults...)
+}

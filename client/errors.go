@@ -1,0 +1,45 @@
+package client
+
+import (
+	"errors"
+
+	"github.com/troupe-go/troupe/internal/session"
+	"github.com/troupe-go/troupe/wire"
+)
+
+// What Notify, Send and their kin return; nil means queued.
+var (
+	// ErrClosed says that the session, or the group, has ended or is ending.
+	ErrClosed = session.ErrClosed
+	// ErrTooLarge says that the message exceeds the frame limit.
+	ErrTooLarge = session.ErrTooLarge
+	// ErrNoSuchChannel says that the delivery names no class there is.
+	ErrNoSuchChannel = session.ErrNoSuchChannel
+	// ErrOverloaded says that a queue is full, or that too many calls wait. For
+	// a reliable message the session ends behind it.
+	ErrOverloaded = session.ErrOverloaded
+)
+
+var (
+	// ErrNotAsked says that the server waits for no answer, or has had it.
+	ErrNotAsked = errors.New("client: no answer is awaited")
+	// ErrPin says that a server is not the one that Config.Pin names.
+	ErrPin = errors.New("client: the server's key is not the pinned one")
+)
+
+// CloseError says who ended a session and why. It matches net.ErrClosed.
+type CloseError = session.CloseError
+
+// RefusedError is a server's refusal to let the client in.
+type RefusedError = session.RefusedError
+
+// Error is an answer that reports a failure.
+type Error = session.ResultError
+
+// codeOf is a code as the server sent it; what can be none is CodeNone.
+func codeOf(n uint32) wire.Code {
+	if n > 999 {
+		return wire.CodeNone
+	}
+	return wire.Code(n)
+}

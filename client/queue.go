@@ -1,0 +1,93 @@
+package client
+
+import (
+	"sync"
+
+	"github.com/troupe-go/troupe/internal/session"
+	"github.com/troupe-go/troupe/wire"
+	"github.com/troupe-go/troupe/wire/wirepb"
+)
+
+// maxBehind is how many bytes of read buffers may wait for the callbacks. Only
+// a client whose calls wait gets there: see Client.Call.
+const maxBehind = 4 << 20
+
+// frame is one decoded frame, for the callbacks.
+type frame struct {
+	kind              wire.Kind
+	request           uint32             // of an operation
+	wire.GroupMessage                    // of an event and an operation too, as far as they go
+	entry             *wirepb.GroupEntry // of a group entry
+}
+
+// batch is the frames of one read, views of one buffer.
+type batch struct {
+	frames []frame
+	buf    *session.Buffer
+}
+
+var batches = sync.Pool{New: func() any { return new(batch) }}
+
+// release gives the buffer back.
+func (b *batch) release() {
+	b.buf.Release()
+	b.buf = nil
+	clear(b.frames)
+	b.frames = b.frames[:0]
+	batches.Put(b)
+}
+
+// queue is what the reader has for the callbacks. It does not block the reader:
+// the session's gate does.
+type queue struct {
+	wake chan struct{} // holds one token when there is something new
+
+	mu      sync.Mutex
+	batches []*batch
+	bytes   int
+	end     *CloseError // nothing comes any more
+}
+
+func (q *queue) init() { q.wake = make(chan struct{}, 1) }
+
+func (q *queue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// push queues a batch and returns how many bytes are queued.
+func (q *queue) push(b *batch) int {
+	q.mu.Lock()
+	q.batches = append(q.batches, b)
+	q.bytes += b.buf.Size()
+	n := q.bytes
+	q.mu.Unlock()
+	q.signal()
+	return n
+}
+
+func (q *queue) close(why *CloseError) {
+	q.mu.Lock()
+	q.end = why
+	q.mu.Unlock()
+	q.signal()
+}
+
+// take exchanges all that is queued for the empty slice, and says why nothing
+// comes behind it, if so.
+func (q *queue) take(empty []*batch) ([]*batch, *CloseError) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	all := q.batches
+	q.batches = empty
+	return all, q.end
+}
+
+// handled uncounts a batch that was taken.
+func (q *queue) handled(n int) {
+	q.mu.Lock()
+	q.bytes -= n
+	q.mu.Unlock()
+}
