@@ -1,0 +1,92 @@
+package groups
+
+import (
+	"github.com/troupe-go/troupe/peers"
+	"github.com/troupe-go/troupe/wire"
+)
+
+// The shell is its core's outlet.
+var _ outlet = (*shell)(nil)
+
+// admit implements outlet.
+func (sh *shell) admit(m *member) (Result, bool) {
+	g, p := sh.g, m.who.(*peers.Peer)
+	s := &seat{id: m.id, epoch: m.epoch, peer: p}
+	if limit := int64(p.Session().FrameLimit()); limit < g.limit.Load() {
+		g.limit.Store(limit)
+	}
+	ok, ended := p.Session().AddRoute(g.id, &route{relay: relay{g: g}, seat: s}, g.opt.MaxGroups)
+	switch {
+	case ended:
+		return Disconnected, false
+	case !ok:
+		return TooManyGroups, false
+	}
+	m.who = s
+	sh.fresh = append(sh.fresh, s)
+	return OK, true
+}
+
+// open implements outlet.
+func (sh *shell) open() { sh.publish() }
+
+// dismiss implements outlet.
+func (sh *shell) dismiss(m *member) {
+	if s, ok := m.who.(*seat); ok { // not the server
+		s.gone.Store(true)
+		sh.g.index.Delete(m.id)
+		s.peer.Session().RemoveRoute(sh.g.id)
+	}
+	sh.moved = true
+}
+
+// tell implements outlet.
+func (sh *shell) tell(to []*member, frame []byte) {
+	for _, m := range to {
+		s, ok := m.who.(*seat)
+		if !ok { // the server
+			continue
+		}
+		// An error ends that member's session, and so its membership.
+		if s.peer.Session().PutFrame(frame, wire.Reliable) == nil {
+			sh.touch(s)
+		}
+	}
+}
+
+// joined implements outlet.
+func (sh *shell) joined(o outcome) { sh.g.joined(o) }
+
+// report implements outlet.
+func (sh *shell) report(event any) { sh.g.report(event) }
+
+// view is what the group's actor publishes after each change.
+type view struct {
+	seats []*seat // in the order of joining
+	props wire.Params
+	over  bool
+}
+
+func (sh *shell) publish() {
+	sh.moved = false
+	for _, s := range sh.fresh {
+		sh.g.index.Store(s.id, s)
+	}
+	sh.fresh = sh.fresh[:0]
+	seats := make([]*seat, 0, len(sh.core.members))
+	for _, m := range sh.core.members {
+		if s, ok := m.who.(*seat); ok {
+			seats = append(seats, s)
+		}
+	}
+	sh.g.view.Store(&view{seats: seats, props: sh.core.props, over: sh.core.over})
+}
+
+func (sh *shell) info() Info {
+	c := sh.core
+	info := Info{Position: c.position, Pending: len(c.pending), Late: sh.g.late.Load()}
+	for _, m := range c.members {
+		info.Members = append(info.Members, MemberInfo{ID: m.id, Epoch: m.epoch, Acked: m.acked, Pending: m.pending})
+	}
+	return info
+}

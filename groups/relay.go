@@ -1,0 +1,74 @@
+package groups
+
+import (
+	"github.com/troupe-go/troupe/internal/session"
+	"github.com/troupe-go/troupe/wire"
+)
+
+// maxDirty is how many sessions a relay remembers to flush.
+const maxDirty = 4096
+
+// relay passes unreliable and sequenced messages on, past the group's actor. It
+// belongs to one goroutine.
+type relay struct {
+	g      *Group
+	frame  []byte
+	sender wire.ID
+	dirty  []*session.Session
+}
+
+// send puts a message into its receivers' queues; flush sends it. from is nil
+// for the server's own.
+func (r *relay) send(from *seat, m *wire.GroupSend) {
+	g := r.g
+	out := wire.GroupMessage{Code: m.Code, Delivery: uncached(m.Delivery), Body: m.Body, Group: g.id, Sender: wire.Server}
+	if from != nil {
+		if from.gone.Load() {
+			g.late.Add(1)
+			return
+		}
+		out.Sender, out.Epoch = from.id, from.epoch
+	}
+	r.frame, r.sender = out.AppendFrame(r.frame[:0]), out.Sender
+	server := from != nil && g.opt.ServerMember && !g.serverSlow.Load()
+	if n := m.To.Len(); n > 0 {
+		for i := range n {
+			id := m.To.At(i)
+			if s, ok := g.index.Load(id); ok && !seen(m.To, i, id) {
+				r.put(s.(*seat), out.Delivery)
+			}
+		}
+		server = server && m.To.Has(wire.Server)
+	} else {
+		for _, s := range g.view.Load().seats {
+			r.put(s, out.Delivery)
+		}
+	}
+	if server {
+		g.tellOwner(from.peer, m) // what is unreliable may be lost
+	}
+}
+
+func (r *relay) put(s *seat, d wire.Delivery) {
+	if s.id == r.sender || s.gone.Load() {
+		return
+	}
+	ss := s.peer.Session()
+	if ss.PutRelayed(r.frame, d, r.g.id, r.sender) != nil {
+		return
+	}
+	if r.dirty = append(r.dirty, ss); len(r.dirty) >= maxDirty {
+		r.flush()
+	}
+}
+
+func (r *relay) flush() {
+	for i, s := range r.dirty {
+		s.Flush()
+		r.dirty[i] = nil
+	}
+	r.dirty = r.dirty[:0]
+	if cap(r.frame) > keepScratch {
+		r.frame = nil
+	}
+}

@@ -1,0 +1,33 @@
+package groups
+
+import (
+	"sync/atomic"
+
+	"github.com/troupe-go/troupe/peers"
+	"github.com/troupe-go/troupe/wire"
+)
+
+// seat is a membership as sessions and the relay see it.
+type seat struct {
+	id    wire.ID
+	epoch uint64
+	peer  *peers.Peer
+	gone  atomic.Bool // it has left: neither sends nor receives by relay
+
+	acked  atomic.Uint64 // the latest acknowledgement; written by the session's reader
+	acking atomic.Bool   // an ackCall is on its way
+
+	dirty bool // something is unsent; the actor's turn
+}
+
+// answer sends the Response to a GroupSet, and leaves the flushing to the caller.
+func (s *seat) answer(request uint32, err error) {
+	if request == 0 {
+		return
+	}
+	m := wire.Response{Request: request}
+	if err != nil {
+		m.Result, m.Text = resultOf(err), err.Error()
+	}
+	s.peer.Session().PutResponse(&m) // an error says that the session is ending
+}
