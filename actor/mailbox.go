@@ -22,6 +22,11 @@ const (
 // given back also when the actor stops before it has handled the message.
 type Releaser interface{ Release() }
 
+// Settler is a message whose sender wants to know when it has been handled: how
+// much of what it sent still waits. Settle is called behind Receive, in the
+// actor's turn; for a message that is dropped Release is called instead.
+type Settler interface{ Settle() }
+
 const (
 	defaultMailbox = 1024
 	keepBusy       = 2048 // a drained queue with room for more gives it back at once

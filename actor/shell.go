@@ -81,6 +81,9 @@ func (s *shell) Receive(c protoactor.Context) {
 		s.deliver(msg)
 	default:
 		s.deliver(msg)
+		if m, ok := msg.(Settler); ok {
+			m.Settle()
+		}
 	}
 }
 

@@ -57,6 +57,10 @@ func (t *Timer) end() {
 	t.s.sys.discard(t.msg)
 }
 
+// StopTimers ends all timers and tickers of the actor: for a behaviour that puts
+// another one in its own place.
+func (c *Context) StopTimers() { c.s.endTimers() }
+
 func (s *shell) own(t stopper) {
 	if s.timers == nil {
 		s.timers = make(map[stopper]struct{})

@@ -14,14 +14,15 @@ var layers = []layer{
 
 	{path: "actor"},
 	{path: "transport", imports: []string{"wire", "internal/session", "actor"}},
-	{path: "peers", imports: []string{"wire", "internal/session", "actor", "transport"}},
-	{path: "groups", imports: []string{"wire", "internal/session", "actor", "transport", "peers"}},
+	{path: "peers", imports: []string{"wire", "internal/session", "actor", "transport"}, tests: []string{"client"}},
+	{path: "groups", imports: []string{"wire", "internal/session", "actor", "transport", "peers"}, tests: []string{"client"}},
 	{path: "s2s", imports: []string{"wire", "internal/session", "actor", "transport", "peers"}},
-	{path: "", imports: []string{"wire", "internal/session", "actor", "transport", "peers", "groups", "s2s"}},
+	{path: "", imports: []string{"wire", "internal/session", "actor", "transport", "peers", "groups", "s2s"}, tests: []string{"client"}},
 
 	{path: "samples", imports: public},
 	{path: "bench", imports: public},
 	{path: "internal/layers"},
+	{path: "internal/docs"},
 }
 
 var public = []string{"wire", "client", "actor", "transport", "peers", "groups", "s2s", ""}
@@ -30,6 +31,7 @@ var public = []string{"wire", "client", "actor", "transport", "peers", "groups",
 type layer struct {
 	path    string
 	imports []string
+	tests   []string // what its tests and testing helpers may import besides
 }
 
 // Modules of others that stay behind one package of ours.

@@ -1,0 +1,3 @@
+// Package docs holds the tests that keep the documentation true. There is
+// nothing here to import.
+package docs
