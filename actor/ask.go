@@ -35,6 +35,13 @@ func Ask[T any](ctx context.Context, to Ref, msg any) (T, error) {
 	return answer[T](to, <-r.done) // the failure, or the answer that was faster
 }
 
+// Do asks an actor to do something that has no result: any answer but an error
+// is success. Everything else is as with Ask.
+func Do(ctx context.Context, to Ref, msg any) error {
+	_, err := Ask[any](ctx, to, msg)
+	return err
+}
+
 // answer makes a T or an error of what came back.
 func answer[T any](from Ref, v any) (t T, err error) {
 	if f, ok := v.(failure); ok {

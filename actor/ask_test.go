@@ -208,3 +208,25 @@ func TestLentMessagesAreCopied(t *testing.T) {
 		}
 	})
 }
+
+func TestDo(t *testing.T) {
+	sys := newTestSystem(t, Config{})
+	boom := errors.New("boom")
+	ref := sys.Spawn(Props{}, func() Behavior {
+		return Func(func(c *Context) {
+			switch c.Message() {
+			case "nothing":
+				c.Respond(nil)
+			case "something":
+				c.Respond(1)
+			case "failure":
+				c.Respond(boom)
+			}
+		})
+	})
+	for msg, want := range map[string]error{"nothing": nil, "something": nil, "failure": boom, "silence": ErrNoAnswer} {
+		if err := Do(t.Context(), ref, msg); !errors.Is(err, want) {
+			t.Errorf("Do(%s) = %v, want %v", msg, err, want)
+		}
+	}
+}

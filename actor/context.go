@@ -81,6 +81,16 @@ func (c *Context) Reply() Reply {
 // carried many says so, and others get their turn in time.
 func (c *Context) Charge(n int) { c.s.m.charge += n }
 
+// Ctx ends when the actor stops: for what its behaviour waits for, or hands to
+// others.
+func (c *Context) Ctx() context.Context {
+	if c.s.running == nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		c.s.running = &goGroup{ctx: ctx, cancel: cancel}
+	}
+	return c.s.running.ctx
+}
+
 const maxGo = 64
 
 // ErrBusy says that an actor has 64 functions running in Context.Go.
@@ -92,15 +102,11 @@ var ErrBusy = errors.New("actor: too many functions running")
 // actor, does. A panic is logged and counted and comes back as [Failed].
 func (c *Context) Go(fn func(ctx context.Context) any) error {
 	s := c.s
-	if s.running == nil {
-		ctx, cancel := context.WithCancel(context.Background())
-		s.running = &goGroup{ctx: ctx, cancel: cancel}
-	}
+	ctx, m := c.Ctx(), s.m
 	if s.running.n >= maxGo {
 		return ErrBusy
 	}
 	s.running.n++
-	ctx, m := s.running.ctx, s.m
 	s.sys.goroutines.Go(func() { // ended by fn; Shutdown waits for it
 		r := &goResult{}
 		returned := false

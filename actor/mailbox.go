@@ -48,7 +48,6 @@ type mailbox struct {
 	limit int64
 	name  string
 	pid   atomic.Pointer[PID] // nil until the actor has been started
-	dead  chan struct{}       // closed by close
 
 	// set before Start by the spawner
 	invoker    protoactor.MessageInvoker
@@ -65,8 +64,9 @@ type mailbox struct {
 	in       []any // user messages
 	system   []any
 	watchers map[*mailbox]struct{}
-	refusing bool // nothing is queued any more
-	closed   bool // the actor has gone
+	refusing bool          // nothing is queued any more
+	closed   bool          // the actor has gone
+	dead     chan struct{} // closed by close; nil until somebody waits for it
 
 	// the running goroutine's
 	out      []any
@@ -81,7 +81,7 @@ func newMailbox(s *System, name string, limit int) *mailbox {
 	if limit <= 0 {
 		limit = defaultMailbox
 	}
-	m := &mailbox{sys: s, name: name, limit: int64(limit), dead: make(chan struct{})}
+	m := &mailbox{sys: s, name: name, limit: int64(limit)}
 	m.processFn = m.process
 	return m
 }
@@ -306,13 +306,28 @@ func (m *mailbox) refuse() {
 func (m *mailbox) close() {
 	m.refuse()
 	m.mu.Lock()
-	watchers := m.watchers
-	m.closed, m.watchers = true, nil
+	watchers, dead := m.watchers, m.dead
+	m.closed, m.watchers, m.dead = true, nil, nil
 	m.mu.Unlock()
-	close(m.dead)
+	if dead != nil {
+		close(dead)
+	}
 	for w := range watchers {
 		w.force(Terminated{Ref{m}})
 	}
+}
+
+// done returns a channel that is closed once the actor has gone.
+func (m *mailbox) done() <-chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return closedChan()
+	}
+	if m.dead == nil {
+		m.dead = make(chan struct{})
+	}
+	return m.dead
 }
 
 // watch reports false when the actor has stopped already.

@@ -83,7 +83,7 @@ func (r Ref) Done() <-chan struct{} {
 	if r.m == nil {
 		return closedChan()
 	}
-	return r.m.dead
+	return r.m.done()
 }
 
 // IsZero reports whether r is nobody.

@@ -31,19 +31,42 @@ type shell struct {
 	timers   map[stopper]struct{}
 	watching map[*mailbox]struct{}
 	running  *goGroup
+	children *nursery
 }
 
-func newShellProps(s *System, m *mailbox, p Props, fresh func() Behavior) *protoactor.Props {
-	var d protoactor.Dispatcher = s.slow
-	if p.NeverBlocks {
-		d = s.fast
-	}
+// newShellProps are protoactor's for the actors that next names, one at a time.
+func newShellProps(d protoactor.Dispatcher, next func() *spawnChild) *protoactor.Props {
 	return protoactor.PropsFromProducer(
-		func() protoactor.Actor { return &shell{sys: s, m: m, props: p, fresh: fresh} },
+		func() protoactor.Actor {
+			child := next()
+			return &shell{sys: child.m.sys, m: child.m, props: child.props, fresh: child.fresh}
+		},
 		protoactor.WithDispatcher(d),
-		protoactor.WithMailbox(func() protoactor.Mailbox { return m }),
+		protoactor.WithMailbox(func() protoactor.Mailbox { return next().m }),
 		protoactor.WithSupervisor(stopOnFault),
 	)
+}
+
+// nursery makes a parent's children: they share protoactor's Props, of which
+// each actor would else have its own.
+type nursery struct {
+	child      *spawnChild // being made, in the parent's turn
+	fast, slow *protoactor.Props
+}
+
+func (n *nursery) props(s *System, child *spawnChild) *protoactor.Props {
+	n.child = child
+	next := func() *spawnChild { return n.child }
+	if child.props.NeverBlocks {
+		if n.fast == nil {
+			n.fast = newShellProps(s.fast, next)
+		}
+		return n.fast
+	}
+	if n.slow == nil {
+		n.slow = newShellProps(s.slow, next)
+	}
+	return n.slow
 }
 
 // Receive implements protoactor's Actor.
@@ -230,8 +253,11 @@ func (s *shell) spawn(child *spawnChild) {
 		child.m.close()
 		return
 	}
-	props := newShellProps(s.sys, child.m, child.props, child.fresh)
-	pid, err := s.proto.SpawnNamed(props, child.m.name)
+	if s.children == nil {
+		s.children = new(nursery)
+	}
+	pid, err := s.proto.SpawnNamed(s.children.props(s.sys, child), child.m.name)
+	s.children.child = nil
 	if err != nil { // the name is unique
 		s.sys.Logger().Error("actor spawn", slog.String("actor", child.m.name), slog.Any("err", err))
 		child.m.close()

@@ -65,7 +65,8 @@ func NewSystem(cfg Config) *System {
 	// Unique for ever without storage, so that a stored PID never names a later actor.
 	s.names.Store(uint64(time.Now().Unix()) << 20)
 	s.top = newMailbox(s, "troupe", defaultMailbox)
-	props := newShellProps(s, s.top, Props{Name: "troupe", NeverBlocks: true}, func() Behavior { return Func(func(*Context) {}) })
+	top := &spawnChild{m: s.top, fresh: func() Behavior { return Func(func(*Context) {}) }}
+	props := newShellProps(s.fast, func() *spawnChild { return top })
 	// The top actor has no parent: a fault of its shell stops it and so everything.
 	pid, err := s.proto.Root.SpawnNamed(props.Configure(protoactor.WithGuardian(stopOnFault)), s.top.name)
 	if err != nil {
@@ -137,7 +138,7 @@ func (s *System) Shutdown(ctx context.Context) error {
 }
 
 func (s *System) finish() {
-	<-s.top.dead
+	<-s.top.done()
 	s.goroutines.Wait()
 	s.fast.close()
 	s.slow.close()
