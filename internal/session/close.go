@@ -64,7 +64,7 @@ func (s *Session) linger(ce *CloseError, discard bool) {
 	s.Flush()
 	wait(drained, timeout)
 	s.conn.end(4000+int(ce.Code), ce.Text, s.env.Linger)
-	wait(s.ended, s.env.Linger)
+	wait(s.Done(), s.env.Linger)
 	s.conn.Close()
 }
 

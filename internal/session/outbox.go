@@ -36,9 +36,9 @@ type outbox struct {
 	writing bool          // somebody is writing, and looks again before it stops
 	closed  bool          // no more frames
 	empty   chan struct{} // closed when nothing is left; nil while nobody waits
-	mark    ageMark
-	sent    uint64 // bytes taken out, ever
-	put     uint64 // bytes put in, ever
+	mark    *ageMark      // nil while nothing waits for the socket
+	sent    uint64        // bytes taken out, ever
+	put     uint64        // bytes put in, ever
 	stats   outStats
 }
 
@@ -386,8 +386,8 @@ func (q *outbox) compactLocked() {
 // is watched at a time, so a session that always lags a little may reach twice
 // the age before it is noticed; one that reads nothing does not.
 func (q *outbox) deadlineLocked(now time.Time) time.Time {
-	if q.mark.at.IsZero() || q.sent >= q.mark.pos {
-		q.mark = ageMark{pos: q.put, at: now}
+	if q.mark == nil || q.sent >= q.mark.pos {
+		q.mark = &ageMark{pos: q.put, at: now}
 	}
 	return q.mark.at.Add(maxAge)
 }

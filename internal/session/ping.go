@@ -91,8 +91,8 @@ const patienceWindow = 10 * time.Second
 // refuse counts a frame that was over the rate; an error ends the session.
 func (s *Session) refuse() error {
 	s.counts.Refused.Add(1)
-	if s.now.Sub(s.refused.since) > patienceWindow {
-		s.refused = patience{since: s.now}
+	if s.refused == nil || s.now.Sub(s.refused.since) > patienceWindow {
+		s.refused = &patience{since: s.now}
 	}
 	if s.refused.n++; s.refused.n > max(100, 2*s.env.Rate.PerSecond) {
 		return &CloseError{Code: wire.CodeRate, Text: "too many messages"}

@@ -85,55 +85,69 @@ func (s *Session) Routes() map[wire.ID]Route {
 // route hands a group frame to its group. One for a group that the session is
 // not in, be it that it has just left, is counted and dropped.
 func (s *Session) route(k wire.Kind, body []byte, b *Buffer) error {
-	if k != wire.KindGroupAck { // acks answer the server's own messages
-		if ok, err := s.Admit(); !ok {
-			return err
-		}
-	}
 	switch k {
 	case wire.KindGroupSend:
-		var m wire.GroupSend
-		if err := m.Parse(body); err != nil {
-			return protocolError("%v", err)
-		}
-		r, ok := s.Routes()[m.Group]
-		if !ok {
-			break
-		}
-		s.touch(r)
-		return r.Send(m, b)
-	case wire.KindGroupAck:
-		var m wire.GroupAck
-		if err := m.Parse(body); err != nil {
-			return protocolError("%v", err)
-		}
-		if r, ok := s.Routes()[m.Group]; ok {
-			return r.Ack(m.Position)
-		}
-		if ok, err := s.Admit(); !ok {
-			return err
-		}
+		return s.routeSend(body, b)
 	case wire.KindGroupSet:
-		var m wirepb.GroupSet
-		if err := wire.Unmarshal(body, &m); err != nil {
-			return protocolError("%v", err)
-		}
-		if r, ok := s.Routes()[wire.ID(m.Group)]; ok {
-			return r.Set(&m)
-		}
-		s.answerNotMember(m.Request)
+		return s.routeSet(body)
+	}
+	var m wire.GroupAck
+	if err := m.Parse(body); err != nil {
+		return protocolError("%v", err)
+	}
+	if r, ok := s.Routes()[m.Group]; ok { // no rate: it answers the server's own message
+		return r.Ack(m.Position)
 	}
 	s.counts.Late.Add(1)
+	_, err := s.Admit()
+	return err
+}
+
+func (s *Session) routeSend(body []byte, b *Buffer) error {
+	var m wire.GroupSend
+	if err := m.Parse(body); err != nil {
+		return protocolError("%v", err)
+	}
+	if ok, err := s.Admit(); !ok {
+		if err == nil && m.Delivery.Class() == wire.ClassReliable { // never a hole
+			err = &CloseError{Code: wire.CodeRate, Text: "too many reliable messages"}
+		}
+		return err
+	}
+	r, ok := s.Routes()[m.Group]
+	if !ok {
+		s.counts.Late.Add(1)
+		return nil
+	}
+	s.touch(r)
+	return r.Send(m, b)
+}
+
+func (s *Session) routeSet(body []byte) error {
+	var m wirepb.GroupSet
+	if err := wire.Unmarshal(body, &m); err != nil {
+		return protocolError("%v", err)
+	}
+	if ok, err := s.Admit(); !ok {
+		if err == nil {
+			s.decline(m.Request, wire.ResultRate, "too many messages")
+		}
+		return err
+	}
+	if r, ok := s.Routes()[wire.ID(m.Group)]; ok {
+		return r.Set(&m)
+	}
+	s.counts.Late.Add(1)
+	s.decline(m.Request, wire.ResultNotMember, "not a member of the group")
 	return nil
 }
 
-// answerNotMember tells who asks something of a group that it is not in it.
-func (s *Session) answerNotMember(request uint32) {
+// decline answers a request of a group.
+func (s *Session) decline(request uint32, result int32, text string) {
 	if request == 0 {
 		return
 	}
-	m := wire.Response{Request: request, Result: wire.ResultNotMember, Text: "not a member of the group"}
-	if s.PutResponse(&m) == nil { // an error says that the session is ending
+	if s.PutResponse(&wire.Response{Request: request, Result: result, Text: text}) == nil { // an error says that the session is ending
 		s.Flush()
 	}
 }

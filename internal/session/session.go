@@ -41,7 +41,7 @@ type Session struct {
 	// the reader's
 	now      time.Time // of the read under way
 	bucket   Bucket
-	refused  patience
+	refused  *patience // nil until something was refused
 	touched  []Route   // routes with something gathered in this read
 	due      time.Time // the read deadline for the rest of a frame; zero when none is set
 	frameMax int
@@ -54,7 +54,8 @@ type Session struct {
 
 	mu    sync.Mutex
 	cause *CloseError   // why it ends; the first one counts
-	ended chan struct{} // closed when the reader has ended
+	over  bool          // the reader has ended
+	ended chan struct{} // closed then; nil until somebody waits for it
 	slot  int           // in the sweeper, see there
 
 	routed sync.Mutex // writers of routes
@@ -70,7 +71,7 @@ type Counts struct {
 func New(id wire.ID, c *Conn, env *Env, server bool) *Session {
 	c.lift()
 	c.hurry(env.FrameTimeout)
-	s := &Session{id: id, conn: c, env: env, server: server, frameMax: env.FrameLimit, ended: make(chan struct{})}
+	s := &Session{id: id, conn: c, env: env, server: server, frameMax: env.FrameLimit}
 	s.out.soft, s.out.hard, s.out.budget = env.QueueSoft, env.QueueHard, env.Budget
 	s.lastRead.Store(time.Now().UnixNano())
 	env.sweeper.expect(s)
@@ -81,7 +82,7 @@ func New(id wire.ID, c *Conn, env *Env, server bool) *Session {
 func (s *Session) Start(r Receiver) {
 	s.recv = r
 	if !s.env.sweeper.add(s) { // too late, see Env.GiveUp
-		close(s.ended)
+		s.readerEnded()
 		r.Ended(s.Err())
 		return
 	}
@@ -138,7 +139,26 @@ func (s *Session) LowerGate() { s.in.lower() }
 func (s *Session) Now() time.Time { return s.now }
 
 // Done is closed when the reader has ended; its Receiver has been told by then.
-func (s *Session) Done() <-chan struct{} { return s.ended }
+func (s *Session) Done() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended == nil {
+		s.ended = make(chan struct{})
+		if s.over {
+			close(s.ended)
+		}
+	}
+	return s.ended
+}
+
+func (s *Session) readerEnded() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
+	if s.ended != nil {
+		close(s.ended)
+	}
+}
 
 func (s *Session) read() {
 	b, err := s.first()
@@ -340,7 +360,7 @@ func (s *Session) finishRead(err error) {
 	if local {
 		s.swallow()
 	}
-	close(s.ended)
+	s.readerEnded()
 }
 
 // depart closes the connection of a session that the other end has ended. A

@@ -16,10 +16,12 @@ func rawTCP(t *net.TCPConn) (source, sink, bool) {
 	if err != nil {
 		return nil, nil, false
 	}
-	r := &rawSource{rc: rc}
-	r.ready = r.readSome
-	w, _ := rawWriter(t)
-	return r, w, true
+	both := &struct { // in one piece of memory: there is one for each peer
+		in  rawSource
+		out rawSink
+	}{rawSource{rc: rc}, rawSink{t: t, rc: rc}}
+	both.in.ready, both.out.ready = both.in.readSome, both.out.writeOnce
+	return &both.in, &both.out, true
 }
 
 // rawSource reads once the poller says that there is something. The poller is

@@ -28,6 +28,7 @@ type webSocket struct {
 	// the reader's
 	limit    int           // bytes of a message
 	patience time.Duration // for the rest of a message; 0 leaves that to the deadline
+	refused  io.Reader     // what is left of a message that will not do
 
 	status atomic.Int32 // a close code of WebSocket's own for what the other end did, or 0
 }
@@ -69,11 +70,18 @@ func (w *webSocket) read(carry *Buffer, hint int) (*Buffer, error) {
 }
 
 func (w *webSocket) message(hint int) (*Buffer, error) {
+	if w.refused != nil {
+		if _, err := io.Copy(io.Discard, w.refused); err != nil {
+			return nil, err
+		}
+		w.refused = nil
+	}
 	typ, r, err := w.ws.Reader(context.Background())
 	if err != nil {
 		return nil, err
 	}
 	if typ != websocket.MessageBinary {
+		w.refused = r
 		w.status.Store(int32(websocket.StatusUnsupportedData))
 		return nil, protocolError("a text message")
 	}
@@ -89,6 +97,7 @@ func (w *webSocket) message(hint int) (*Buffer, error) {
 		case err != nil:
 			return b, err
 		case b.w > w.limit:
+			w.refused = r
 			return b, &CloseError{Code: wire.CodeTooLarge, Text: "a message may have 64 KiB, the first one 4"}
 		}
 		b = withRoom(b, hint)

@@ -48,7 +48,7 @@ func (s *Session) next(b *Buffer) *Buffer {
 	}
 	if b = q.takeLocked(); b == nil {
 		q.writing = false
-		q.mark = ageMark{}
+		q.mark = nil
 		q.signalLocked()
 	}
 	return b
