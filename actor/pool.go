@@ -27,20 +27,22 @@ func newPool(throughput, maxIdle int) *pool {
 // Throughput implements protoactor's Dispatcher.
 func (p *pool) Throughput() int { return p.throughput }
 
-// Schedule implements protoactor's Dispatcher. It never blocks.
+// Schedule implements protoactor's Dispatcher. It never blocks. After close it
+// does nothing: whoever posts to an actor that stops meanwhile may come late.
 func (p *pool) Schedule(fn func()) {
 	p.mu.Lock()
-	w := p.idle
-	if w == nil {
+	if w := p.idle; w != nil {
+		p.idle, w.next = w.next, nil
+		p.nIdle--
 		p.mu.Unlock()
-		w = &worker{work: make(chan func(), 1)}
-		p.workers.Go(func() { p.run(w, fn) }) // ended by close, or parked as one too many
+		w.work <- fn
 		return
 	}
-	p.idle, w.next = w.next, nil
-	p.nIdle--
+	if !p.closed {
+		w := &worker{work: make(chan func(), 1)}
+		p.workers.Go(func() { p.run(w, fn) }) // ended by close, or parked as one too many
+	}
 	p.mu.Unlock()
-	w.work <- fn
 }
 
 func (p *pool) run(w *worker, fn func()) {

@@ -9,15 +9,9 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/troupe-go/troupe/internal/session"
 	"github.com/troupe-go/troupe/wire"
 	"github.com/troupe-go/troupe/wire/wirepb"
-)
-
-// What servers close over more of.
-const (
-	maxTargets = 256                  // members that a message names
-	maxBody    = wire.MaxFrame - 4096 // bytes of its parameters and payload
-	envelope   = 128                  // what a smaller frame limit must leave beside them
 )
 
 // Group is this client's membership in a group. When the client leaves, the
@@ -101,11 +95,11 @@ func (g *Group) Properties() wire.Params {
 // copies b, at most 60 KiB, and does not wait; nil means queued. Members that
 // have left are left out.
 func (g *Group) Send(code uint16, b wire.Body, d wire.Delivery, to ...wire.ID) error {
-	if g.ended() {
+	if g.Over() {
 		return ErrClosed
 	}
 	c := g.client
-	if len(to) > maxTargets || len(b.Params.Raw())+len(b.Payload) > min(maxBody, c.env.FrameLimit-envelope) {
+	if len(to) > session.MaxTargets || len(b.Params.Raw())+len(b.Payload) > session.MaxGroupBody(c.env.FrameLimit) {
 		return ErrTooLarge
 	}
 	return c.flush(c.session.PutGroupSend(&wire.GroupSend{Code: code, Delivery: d, Body: b, Group: g.id, To: wire.MakeIDs(to...)}))
@@ -117,7 +111,7 @@ func (g *Group) Send(code uint16, b wire.Body, d wire.Delivery, to ...wire.ID) e
 // ResultConflict when expect is not met. OnProperties tells of the change, and
 // Properties has it, when the group's log has come to it, which may be later.
 func (g *Group) Set(ctx context.Context, set, expect wire.Params) error {
-	if g.ended() {
+	if g.Over() {
 		return ErrClosed
 	}
 	c := g.client
@@ -139,7 +133,9 @@ func (g *Group) Set(ctx context.Context, set, expect wire.Params) error {
 	return failure(&r)
 }
 
-func (g *Group) ended() bool {
+// Over reports whether this membership has ended: in OnLeave, whether everybody
+// leaves because this client does.
+func (g *Group) Over() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.over

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/troupe-go/troupe/internal/session"
 	"github.com/troupe-go/troupe/wire"
 	"github.com/troupe-go/troupe/wire/wirepb"
 )
@@ -291,10 +292,10 @@ func TestGroupSend(t *testing.T) {
 		if err := g.Send(6, wire.Text("some"), wire.Reliable, 10, 20); err != nil {
 			t.Error(err)
 		}
-		if err := g.Send(6, wire.Body{}, wire.Reliable, make([]wire.ID, maxTargets+1)...); err != ErrTooLarge {
+		if err := g.Send(6, wire.Body{}, wire.Reliable, make([]wire.ID, session.MaxTargets+1)...); err != ErrTooLarge {
 			t.Errorf("Send to too many: %v, want %v", err, ErrTooLarge)
 		}
-		if err := g.Send(6, wire.Payload(make([]byte, maxBody+1)), wire.Reliable); err != ErrTooLarge {
+		if err := g.Send(6, wire.Payload(make([]byte, session.MaxGroupBody(wire.MaxFrame)+1)), wire.Reliable); err != ErrTooLarge {
 			t.Errorf("Send of too much: %v, want %v", err, ErrTooLarge)
 		}
 		synctest.Wait()

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/troupe-go/troupe/actor/actortest"
-	"github.com/troupe-go/troupe/peers"
 	"github.com/troupe-go/troupe/wire"
 )
 
@@ -273,33 +272,6 @@ func TestJoinedThatListsAllMembersFitsIntoAFrame(t *testing.T) {
 		}
 		if m := first.closeCode(); m != wire.CodeNone {
 			t.Errorf("closed: %v", m)
-		}
-	})
-}
-
-func TestOptionsAreJudged(t *testing.T) {
-	inBubble(t, func(t *testing.T, w *world) {
-		many := make([]*peers.Peer, 3)
-		for i := range many {
-			many[i] = w.bot().peer
-		}
-		for _, tt := range []struct {
-			o       Options
-			members []*peers.Peer
-		}{
-			{Options{}, nil},
-			{Options{MaxMembers: 2}, many},
-			{Options{KeepEmpty: true, MaxMembers: 257}, nil},
-			{Options{KeepEmpty: true, MaxMembers: -1}, nil},
-			{Options{KeepEmpty: true, ServerMember: true}, nil},
-			{Options{KeepEmpty: true, Payload: make([]byte, maxPayload+1)}, nil},
-		} {
-			if _, err := Create(w.sys, tt.o, tt.members...); err == nil {
-				t.Errorf("%+v with %d members was taken", tt.o, len(tt.members))
-			}
-		}
-		if n := len(w.events()); n != 0 {
-			t.Errorf("%d events", n)
 		}
 	})
 }

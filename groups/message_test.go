@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/troupe-go/troupe/wire"
 )
@@ -141,79 +140,6 @@ func TestSequencedConflatesPerSenderAndKey(t *testing.T) {
 		slices.Sort(got)
 		if want := []string{"a0.49", "a1.49", "b0.49", "b1.49", "s0.49"}; !slices.Equal(got, want) {
 			t.Errorf("heard %q, want %q", got, want)
-		}
-	})
-}
-
-// A full group mailbox stops its sender's reader, nobody else's, and nothing
-// reliable is lost; after 5 s the sender is closed as overloaded.
-func TestFullGroupStopsItsSendersReader(t *testing.T) {
-	inBubble(t, func(t *testing.T, w *world) {
-		a, b, c := w.bot(), w.bot(), w.bot()
-		g := w.ready(Options{}, a, b)
-		other := w.ready(Options{}, b, c)
-		a.log, b.log = nil, nil
-		release := w.hold()
-		defer release()
-		for g.ref.Queued() < maxQueued {
-			must(t, g.Send(1, text("fill"), wire.Reliable))
-		}
-		a.say(g, "waits", wire.Reliable)
-		a.say(g, "behind it", wire.Unreliable)
-		w.settle()
-		must(t, g.Leave(c.peer)) // the server's own calls have room left
-		c.say(other, "free", wire.Unreliable)
-		w.settle()
-		if got := b.heard(); !slices.Equal(got, []string{"free"}) {
-			t.Errorf("heard %q while a's reader waits", got)
-		}
-		time.Sleep(overloadTime - time.Second)
-		release()
-		w.settle()
-		got := b.heard()
-		if n := len(got); n != maxQueued+2 || !slices.Contains(got, "waits") || !slices.Contains(got, "behind it") || a.closeCode() != wire.CodeNone {
-			t.Errorf("%d messages heard, closed %v", n, a.closeCode())
-		}
-		release = w.hold()
-		defer release()
-		for g.ref.Queued() < maxQueued {
-			must(t, g.Send(1, text("fill"), wire.Reliable))
-		}
-		a.say(g, "too much", wire.Reliable)
-		time.Sleep(overloadTime)
-		w.settle()
-		if got := a.closeCode(); got != wire.CodeOverloaded {
-			t.Errorf("closed with %v, want %v", got, wire.CodeOverloaded)
-		}
-		if b.closeCode() != wire.CodeNone {
-			t.Error("somebody else was closed")
-		}
-	})
-}
-
-// A sender that waits for a group that ends does not wait on.
-func TestFullGroupThatEndsLetsItsSendersGo(t *testing.T) {
-	inBubble(t, func(t *testing.T, w *world) {
-		a := w.bot()
-		g := w.ready(Options{}, a)
-		release := w.hold()
-		defer release()
-		must(t, g.Destroy())
-		for g.ref.Queued() < maxQueued {
-			must(t, g.Send(1, text("fill"), wire.Reliable))
-		}
-		a.say(g, "waits", wire.Reliable)
-		w.settle()
-		release()
-		w.settle()
-		if a.closeCode() != wire.CodeNone || a.peer.Session().Counts().FramesIn.Load() == 0 {
-			t.Errorf("closed with %v", a.closeCode())
-		}
-		if err := g.Send(1, text("x"), wire.Reliable); err != ErrDestroyed {
-			t.Errorf("Send: %v", err)
-		}
-		if err := g.Send(1, text("x"), wire.Unreliable); err != ErrDestroyed {
-			t.Errorf("unreliable Send: %v", err)
 		}
 	})
 }

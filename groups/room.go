@@ -9,36 +9,33 @@ type room struct {
 	closed bool
 }
 
-// ask returns a channel that is closed when there may be room. It is asked for
-// before the attempt, so that no wake is missed.
-func (r *room) ask() <-chan struct{} {
+// ask returns a channel that is closed when there may be room, or reports that
+// the group is over. It is asked before the attempt, so that no wake is missed.
+func (r *room) ask() (wake <-chan struct{}, over bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.waits == nil {
+	if r.waits == nil && !r.closed {
 		r.waits = make(chan struct{})
-		if r.closed {
-			close(r.waits)
-		}
 	}
-	return r.waits
+	return r.waits, r.closed
 }
 
 func (r *room) wake() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.waits != nil && !r.closed {
-		close(r.waits)
-		r.waits = nil
-	}
+	r.wakeLocked()
 }
 
 func (r *room) close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.closed {
-		r.closed = true
-		if r.waits != nil {
-			close(r.waits)
-		}
+	r.closed = true
+	r.wakeLocked()
+}
+
+func (r *room) wakeLocked() {
+	if r.waits != nil {
+		close(r.waits)
+		r.waits = nil
 	}
 }

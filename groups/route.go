@@ -89,7 +89,10 @@ func (g *Group) offerPatiently(b *batch) actor.Posted {
 	t := time.NewTimer(overloadTime)
 	defer t.Stop()
 	for {
-		room := g.room.ask()
+		room, over := g.room.ask()
+		if over {
+			return actor.Dead
+		}
 		if posted := g.offer(b); posted != actor.Full {
 			return posted
 		}

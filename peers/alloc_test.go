@@ -1,6 +1,8 @@
 package peers_test
 
 import (
+	"context"
+	"fmt"
 	"io"
 	"net"
 	"runtime"
@@ -77,13 +79,39 @@ func TestEchoAllocatesNothing(t *testing.T) {
 
 // allocationsOfEcho measures batches of ops operations.
 func allocationsOfEcho(t *testing.T, ops uint32) float64 {
+	c, size := startTreadmill(t, ops)
+	c.run(200, size)
+	const rounds = 500
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	c.run(rounds, size)
+	runtime.ReadMemStats(&after)
+	return float64(after.Mallocs-before.Mallocs) / rounds
+}
+
+// BenchmarkEcho is a batch's way from the reader to the writer and back.
+func BenchmarkEcho(b *testing.B) {
+	for _, ops := range []uint32{1, 16, 64} {
+		b.Run(fmt.Sprint(ops), func(b *testing.B) {
+			c, size := startTreadmill(b, ops)
+			b.ReportAllocs()
+			for b.Loop() {
+				c.run(1, size)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(ops), "ns/operation")
+		})
+	}
+}
+
+// startTreadmill has an echo peer answer batches of ops operations, whose
+// answers have size bytes.
+func startTreadmill(t testing.TB, ops uint32) (c *treadmill, size int) {
 	s := peerstest.NewServer(t, peers.Config{Peer: always(echo)})
 	who, err := s.Peers.Admit(t.Context(), &transport.Hello{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &treadmill{turns: make(chan struct{}), back: make(chan int, 16)}
-	size := 0
+	c = &treadmill{turns: make(chan struct{}), back: make(chan int, 16)}
 	for i := range ops {
 		m := wire.Operation{Code: 5, Request: i + 1, Body: wire.Text("sixty-four bytes are what games send most of the time, they say.")}
 		c.in = m.AppendFrame(c.in)
@@ -93,18 +121,12 @@ func allocationsOfEcho(t *testing.T, ops uint32) float64 {
 	id, _ := who.Welcome()
 	ss := session.New(id, session.NewConn(c), env, true)
 	who.Start(ss)
-	defer func() {
+	t.Cleanup(func() {
 		close(c.turns)
 		<-ss.Done()
-		if err := env.Wait(t.Context()); err != nil {
+		if err := env.Wait(context.Background()); err != nil {
 			t.Error(err)
 		}
-	}()
-	c.run(200, size)
-	const rounds = 500
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	c.run(rounds, size)
-	runtime.ReadMemStats(&after)
-	return float64(after.Mallocs-before.Mallocs) / rounds
+	})
+	return c, size
 }

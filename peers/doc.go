@@ -11,4 +11,9 @@
 //	Started     once, first
 //	*Operation  from the client, in the order of their sending
 //	Closed      once, last, whatever the reason
+//
+// A [Router] hands operations to typed handlers, see [Handle]. What a behaviour
+// sends in its turn leaves when the turn ends or has taken a millisecond, in one
+// write for each client. A panic costs the peer it happened in, or with
+// RestartOnPanic the one operation; nobody else notices.
 package peers

@@ -127,6 +127,7 @@ func TestBroadcastsOfATurnLeaveTogether(t *testing.T) {
 		})
 		r := dialRaw(t, s)
 		c := s.Dial(client.Config{})
+		synctest.Wait() // both have started
 		c.Send("go")
 		synctest.Wait()
 		b, err := r.read()

@@ -58,6 +58,17 @@ func (b *batch) Release() {
 	batches.Put(b)
 }
 
+// add appends an operation. The room behind ops is cleared.
+func (b *batch) add(m *wire.Operation) {
+	n := len(b.ops)
+	if n == cap(b.ops) {
+		b.ops = append(b.ops, Operation{})
+	}
+	b.ops = b.ops[:n+1]
+	o := &b.ops[n]
+	o.Code, o.Body, o.peer, o.request, o.delivery = m.Code, m.Body, b.p, m.Request, m.Delivery
+}
+
 // Frame implements session.Receiver.
 func (r *reader) Frame(k wire.Kind, body []byte, buf *session.Buffer) error {
 	if k == wire.KindResponse {
@@ -76,7 +87,7 @@ func (r *reader) Frame(k wire.Kind, body []byte, buf *session.Buffer) error {
 		buf.Retain()
 	}
 	b := r.batch
-	b.ops = append(b.ops, Operation{Code: m.Code, Body: m.Body, peer: r.p, request: m.Request, delivery: m.Delivery})
+	b.add(&m)
 	if len(b.ops) >= maxBatch {
 		return r.post()
 	}

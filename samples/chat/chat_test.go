@@ -99,7 +99,7 @@ func (v *visitor) note(format string, args ...any) { v.events <- fmt.Sprintf(for
 func (v *visitor) entered(g *client.Group) {
 	g.OnJoin = func(m client.Member) { v.note("join %s", m.Payload) }
 	g.OnLeave = func(m client.Member, why wire.Code) {
-		if g.Client().Group(g.ID()) != nil { // else it is this client that has left
+		if !g.Over() { // else it is this client that has left
 			v.note("leave %s: %v", m.Payload, why)
 		}
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"errors"
 
 	"github.com/troupe-go/troupe"
@@ -62,11 +61,11 @@ func (g *guest) enter(c *troupe.Context, req enterRequest) (struct{}, error) {
 		return struct{}{}, err
 	}
 	for {
-		room, err := actor.Ask[actor.Ref](context.Background(), g.lobby, find{req.Room})
+		room, err := actor.Ask[actor.Ref](c.Ctx(), g.lobby, find{req.Room})
 		if err != nil {
 			return struct{}{}, err
 		}
-		_, err = actor.Ask[any](context.Background(), room, enter{c.Peer, req.Nick})
+		err = actor.Do(c.Ctx(), room, enter{c.Peer, req.Nick})
 		switch {
 		case errors.Is(err, actor.ErrStopped): // its last guest has just gone: the lobby opens another
 			continue
@@ -90,7 +89,7 @@ func (g *guest) say(c *troupe.Context, req sayRequest) (struct{}, error) {
 	if err != nil {
 		return struct{}{}, err
 	}
-	return g.ask(say{c.Peer, text})
+	return g.ask(c, say{c.Peer, text})
 }
 
 func (g *guest) whisper(c *troupe.Context, req whisperRequest) (struct{}, error) {
@@ -98,16 +97,15 @@ func (g *guest) whisper(c *troupe.Context, req whisperRequest) (struct{}, error)
 	if err != nil {
 		return struct{}{}, err
 	}
-	return g.ask(whisper{c.Peer, req.To, text})
+	return g.ask(c, whisper{c.Peer, req.To, text})
 }
 
 func (g *guest) kick(c *troupe.Context, req kickRequest) (struct{}, error) {
-	return g.ask(kick{c.Peer, req.Nick})
+	return g.ask(c, kick{c.Peer, req.Nick})
 }
 
 // ask has the room do something. A behaviour may wait: it holds up its own
 // client only. The room never does.
-func (g *guest) ask(m any) (struct{}, error) {
-	_, err := actor.Ask[any](context.Background(), g.room, m)
-	return struct{}{}, err
+func (g *guest) ask(c *troupe.Context, m any) (struct{}, error) {
+	return struct{}{}, actor.Do(c.Ctx(), g.room, m)
 }

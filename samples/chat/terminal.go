@@ -119,7 +119,7 @@ func (t *terminal) entered(g *client.Group) {
 	}
 	g.OnLeave = func(m client.Member, why wire.Code) {
 		switch {
-		case g.Client().Group(g.ID()) == nil: // all at once: this client has
+		case g.Over(): // all at once: this client has
 		case why == wire.CodeKicked:
 			t.screen.Printf("* %s was kicked", m.Payload)
 		default:
