@@ -1,0 +1,89 @@
+package main
+
+import (
+	"bufio"
+	"encoding/binary"
+	"io"
+	"net"
+)
+
+// plainEcho is the reference of echo and idle: an echo server as a careful
+// programmer writes it with package net alone.
+const plainEcho = "plain-echo"
+
+// A plain frame.
+//
+//	length uint32   of kind and payload
+//	kind   uint8    kindMessage, kindJoined
+//	payload
+const (
+	plainLength = 4
+	plainHeader = plainLength + 1
+	plainBuffer = 4 << 10 // each connection's reader, writer and frame have as much
+	kindMessage = 1       // what it answers is of the same kind
+	kindJoined  = 2       // from the server of plainFanout: the connection gets shouts from now on
+)
+
+// appendPlain appends a frame.
+func appendPlain(b []byte, kind byte, payload []byte) []byte {
+	b = binary.BigEndian.AppendUint32(b, uint32(1+len(payload)))
+	return append(append(b, kind), payload...)
+}
+
+func servePlain() (addr string, err error) {
+	return listenPlain(func(c net.Conn) {
+		defer c.Close()
+		plainConn(c, c)
+	})
+}
+
+// listenPlain serves each connection on a goroutine of its own.
+func listenPlain(serve func(net.Conn)) (addr string, err error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	go func() { // ends with the process
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go serve(c) // ends with the connection
+		}
+	}()
+	return l.Addr().String(), nil
+}
+
+// plainConn writes each frame that c sends to the one or the many that it is
+// for. What one read brought is one write, which ends with a whole frame.
+func plainConn(c net.Conn, to io.Writer) {
+	r, w := bufio.NewReaderSize(c, plainBuffer), bufio.NewWriterSize(to, plainBuffer)
+	frame := make([]byte, plainBuffer)
+	for {
+		if _, err := io.ReadFull(r, frame[:plainHeader]); err != nil {
+			return
+		}
+		end := plainLength + int(binary.BigEndian.Uint32(frame))
+		if end < plainHeader || end > len(frame) || frame[plainLength] != kindMessage {
+			return
+		}
+		if _, err := io.ReadFull(r, frame[plainHeader:end]); err != nil {
+			return
+		}
+		if end > w.Available() {
+			if err := w.Flush(); err != nil {
+				return
+			}
+		}
+		if _, err := w.Write(frame[:end]); err != nil {
+			return
+		}
+		if r.Buffered() > 0 {
+			continue
+		}
+		if err := w.Flush(); err != nil {
+			return
+		}
+	}
+}
