@@ -78,6 +78,8 @@ type outlet interface {
 	dismiss(m *member)
 	// tell sends an encoded frame, reliably and in order. It copies.
 	tell(to []*member, frame []byte)
+	// tellAll sends one to every member.
+	tellAll(frame []byte)
 	// joined reports to the owner and to whom the join names.
 	joined(outcome)
 	// room reports whether the owner can be told of a change of properties.
@@ -129,7 +131,7 @@ func (c *core) tell(to []*member, e *wirepb.GroupEntry) {
 // tellAll sends an entry at the present position to every member.
 func (c *core) tellAll(e *wirepb.GroupEntry) {
 	c.shared = c.position
-	c.out.tell(c.members, c.encode(e))
+	c.out.tellAll(c.encode(e))
 }
 
 // encode returns the entry as a frame, in the core's scratch buffer.

@@ -29,7 +29,7 @@ func (c *core) place(sender wire.ID, epoch uint64, m *wire.GroupSend) (own, ok b
 	c.shared = c.position
 	out.Position = c.position
 	c.frame = out.AppendFrame(c.frame[:0])
-	c.out.tell(c.members, c.frame)
+	c.out.tellAll(c.frame)
 	if m.Delivery.IsCached() {
 		c.cache.add(&out, c.opt.Cache)
 	}

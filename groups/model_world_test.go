@@ -82,6 +82,8 @@ func (r *modelRun) dismiss(m *member) { delete(r.reachable, m.id) }
 
 func (r *modelRun) room(changedEvent) bool { return true }
 
+func (r *modelRun) tellAll(frame []byte) { r.tell(r.core.members, frame) }
+
 func (r *modelRun) tell(to []*member, frame []byte) {
 	k, body, n, err := wire.ParseFrame(frame, wire.MaxFrame)
 	if err != nil || n != len(frame) {

@@ -11,7 +11,7 @@ var _ outlet = (*shell)(nil)
 // admit implements outlet.
 func (sh *shell) admit(m *member) (Result, bool) {
 	g, p := sh.g, m.who.(*peers.Peer)
-	s := &seat{id: m.id, epoch: m.epoch, peer: p}
+	s := &seat{id: m.id, epoch: m.epoch, peer: p, conn: p.Session()}
 	if limit := int64(p.Session().FrameLimit()); limit < g.limit.Load() {
 		g.limit.Store(limit)
 	}
@@ -35,20 +35,48 @@ func (sh *shell) dismiss(m *member) {
 	if s, ok := m.who.(*seat); ok { // not the server
 		s.gone.Store(true)
 		sh.g.index.Delete(m.id)
-		s.peer.Session().RemoveRoute(sh.g.id)
+		s.conn.RemoveRoute(sh.g.id)
 	}
 	sh.moved = true
 }
 
+// maxTail is how many bytes for all members are gathered before they are sent.
+const maxTail = 32 << 10
+
+// tellAll implements outlet: it gathers. What goes to everybody is written from
+// one place, see spill.
+func (sh *shell) tellAll(frame []byte) {
+	sh.tail = append(sh.tail, frame...)
+	sh.tailed++
+	if len(sh.tail) >= maxTail {
+		sh.spill()
+	}
+}
+
+// spill sends what was gathered for all members. It comes before they change,
+// before anything goes to some of them, and at the end of a batch.
+func (sh *shell) spill() {
+	if sh.tailed == 0 {
+		return
+	}
+	for _, m := range sh.core.members {
+		if s, ok := m.who.(*seat); ok {
+			s.conn.SendShared(sh.tail, sh.tailed) // an error ends that member's session, and so its membership
+		}
+	}
+	sh.tail, sh.tailed = sh.tail[:0], 0
+}
+
 // tell implements outlet.
 func (sh *shell) tell(to []*member, frame []byte) {
+	sh.spill()
 	for _, m := range to {
 		s, ok := m.who.(*seat)
 		if !ok { // the server
 			continue
 		}
 		// An error ends that member's session, and so its membership.
-		if s.peer.Session().PutFrame(frame, wire.Reliable) == nil {
+		if s.conn.PutFrame(frame, wire.Reliable) == nil {
 			sh.touch(s)
 		}
 	}

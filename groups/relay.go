@@ -53,7 +53,7 @@ func (r *relay) put(s *seat, d wire.Delivery) {
 	if s.id == r.sender || s.gone.Load() {
 		return
 	}
-	ss := s.peer.Session()
+	ss := s.conn
 	if ss.PutRelayed(r.frame, d, r.g.id, r.sender) != nil {
 		return
 	}

@@ -3,6 +3,7 @@ package groups
 import (
 	"sync/atomic"
 
+	"github.com/troupe-go/troupe/internal/session"
 	"github.com/troupe-go/troupe/peers"
 	"github.com/troupe-go/troupe/wire"
 )
@@ -12,7 +13,8 @@ type seat struct {
 	id    wire.ID
 	epoch uint64
 	peer  *peers.Peer
-	gone  atomic.Bool // it has left: neither sends nor receives by relay
+	conn  *session.Session // the peer's
+	gone  atomic.Bool      // it has left: neither sends nor receives by relay
 
 	acked  atomic.Uint64 // the latest acknowledgement; written by the session's reader
 	acking atomic.Bool   // an ackCall is on its way
@@ -29,5 +31,5 @@ func (s *seat) answer(request uint32, err error) {
 	if err != nil {
 		m.Result, m.Text = resultOf(err), err.Error()
 	}
-	s.peer.Session().PutResponse(&m) // an error says that the session is ending
+	s.conn.PutResponse(&m) // an error says that the session is ending
 }

@@ -23,12 +23,19 @@ type shell struct {
 	handling []*joiner // those of the message being handled
 	fresh    []*seat   // admitted, and not in the relay's index yet
 	dirty    []*seat
-	moved    bool // the view is out of date
+	moved    bool   // the view is out of date
+	tail     []byte // frames for all members that have not been sent
+	tailed   int    // how many
 }
 
 // Receive implements actor.Behavior.
 func (sh *shell) Receive(c *actor.Context) {
 	sh.self = c
+	switch c.Message().(type) {
+	case *batch, *sendCall, ackCall: // no member comes or goes
+	default:
+		sh.spill()
+	}
 	switch m := c.Message().(type) {
 	case actor.Stopping:
 		sh.stop(m)
@@ -165,14 +172,18 @@ func (sh *shell) stop(m actor.Stopping) {
 // BatchEnd implements actor.BatchEnder: what the batch has put into the
 // members' queues leaves, and waiting senders find room.
 func (sh *shell) BatchEnd() {
+	sh.spill()
 	for i, s := range sh.dirty {
 		s.dirty = false
-		s.peer.Session().Flush()
+		s.conn.Flush()
 		sh.dirty[i] = nil
 	}
 	sh.dirty = sh.dirty[:0]
 	if cap(sh.core.frame) > keepScratch {
 		sh.core.frame = nil
+	}
+	if cap(sh.tail) > keepScratch {
+		sh.tail = nil
 	}
 	sh.g.room.wake()
 }

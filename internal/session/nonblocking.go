@@ -26,6 +26,7 @@ type Nonblocking struct {
 	patience atomic.Int64 // nanoseconds that the rest of a message may take, until a read has to wait for it
 	armed    atomic.Bool  // a read has had to: a deadline is set
 	fault    atomic.Pointer[CloseError]
+	behind   func() // told when something is kept; set before anyone writes who must not wait
 
 	mu       sync.Mutex
 	started  bool
@@ -69,25 +70,33 @@ func (n *Nonblocking) wait() bool {
 
 // Write implements net.Conn.
 func (n *Nonblocking) Write(p []byte) (int, error) {
+	k, kept, err := n.write(p)
+	if kept && n.behind != nil {
+		n.behind()
+	}
+	return k, err
+}
+
+func (n *Nonblocking) write(p []byte) (k int, kept bool, err error) {
 	n.mu.Lock()
 	if !n.started {
 		n.mu.Unlock() // it may wait long
-		return n.Conn.Write(p)
+		k, err = n.Conn.Write(p)
+		return k, false, err
 	}
 	defer n.mu.Unlock()
 	rest := p
 	if n.try != nil && len(n.kept) == 0 && !n.draining {
-		k, err := n.try(p)
-		if err != nil {
-			return k, err
+		if k, err = n.try(p); err != nil {
+			return k, false, err
 		}
 		rest = p[k:]
 	}
 	if len(n.kept)+len(rest) > maxKept { // the layer answers a flood, and nobody reads the answers
-		return 0, &CloseError{Code: wire.CodeSlow, Text: "answers are asked for and not read"}
+		return 0, false, &CloseError{Code: wire.CodeSlow, Text: "answers are asked for and not read"}
 	}
 	n.kept = append(n.kept, rest...)
-	return len(p), nil
+	return len(p), len(rest) > 0 && !n.draining, nil
 }
 
 func (n *Nonblocking) pending() bool {

@@ -118,11 +118,14 @@ func (q *outbox) begin(n int, d wire.Delivery, l lane) ([]byte, error) {
 
 // commit takes the frame that was appended to what begin returned, and unlocks.
 // It reports whether so much waits that it should be flushed now.
-func (q *outbox) commit(b []byte) (full bool) {
+func (q *outbox) commit(b []byte) (full bool) { return q.commitFrames(b, 1) }
+
+// commitFrames is commit for n frames at once.
+func (q *outbox) commitFrames(b []byte, n int) (full bool) {
 	q.put += uint64(len(b) - q.out.w)
 	q.out.w = len(b)
-	q.frames++
-	q.stats.accepted++
+	q.frames += n
+	q.stats.accepted += uint64(n)
 	full = q.out.w >= chunkSize
 	q.mu.Unlock()
 	return full

@@ -141,6 +141,9 @@ func (s *rawSink) tryWrite(p []byte) (bool, error) {
 	return len(s.rest) == 0, nil
 }
 
+// keep implements sharer.
+func (s *rawSink) keep(rest []byte) { s.rest = rest }
+
 func (s *rawSink) drain(deadline time.Time) error {
 	s.t.SetWriteDeadline(deadline) // fails only on a closed connection, and then Write does too
 	_, err := s.t.Write(s.rest)

@@ -78,11 +78,34 @@ func (s *Session) drain(b *Buffer) {
 	}
 }
 
+// kick has written what a layer said by itself, a pong or a TLS record, and the
+// socket did not take.
+func (s *Session) kick() {
+	q := &s.out
+	q.mu.Lock()
+	if q.writing { // it is looked at anyway
+		q.mu.Unlock()
+		return
+	}
+	q.writing = true
+	deadline := q.deadlineLocked(time.Now())
+	q.mu.Unlock()
+	s.env.wg.Go(func() { // ended by the socket or the deadline
+		if err := s.conn.out.drain(deadline); err != nil {
+			s.writeFailed(nil, err)
+			return
+		}
+		s.write(s.next(nil))
+	})
+}
+
 func (s *Session) writeFailed(b *Buffer, err error) {
 	s.fail(err)
 	q := &s.out
 	q.mu.Lock()
-	q.releaseLocked(b)
+	if b != nil {
+		q.releaseLocked(b)
+	}
 	q.writing = false
 	q.signalLocked()
 	q.mu.Unlock()
