@@ -27,9 +27,10 @@ type Transport struct {
 	limit *limiter
 	ref   actor.Ref
 
-	ctx    context.Context // of the handshakes of Handler; ends with the actor
-	cancel context.CancelFunc
-	crew   crew // those handshakes
+	started chan struct{}   // closed once the actor runs
+	ctx     context.Context // of the handshakes of Handler; ends with the actor
+	cancel  context.CancelFunc
+	crew    crew // those handshakes
 
 	accepted, throttled, refused, failed, admitted atomic.Uint64
 	quiet                                          throttle
@@ -45,9 +46,15 @@ func New(sys *actor.System, cfg Config, admit Admit) (*Transport, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	t := &Transport{sys: sys, cfg: cfg, admit: admit, env: session.NewEnv(cfg.Limits), limit: newLimiter(cfg)}
+	t := &Transport{sys: sys, cfg: cfg, admit: admit, env: session.NewEnv(cfg.Limits), limit: newLimiter(cfg), started: make(chan struct{})}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	t.ref = sys.Spawn(actor.Props{Name: "transport"}, func() actor.Behavior { return actor.Func(t.receive) })
+	select {
+	case <-t.started:
+	case <-t.ref.Done(): // the system has stopped, and the actor that would end Handler's handshakes never was
+		t.crew.close()
+		t.cancel()
+	}
 	return t, nil
 }
 
@@ -55,6 +62,7 @@ func New(sys *actor.System, cfg Config, admit Admit) (*Transport, error) {
 func (t *Transport) receive(c *actor.Context) {
 	switch m := c.Message().(type) {
 	case actor.Started:
+		close(t.started)
 		c.Every(t.env.SweepInterval(), nil)
 	case actor.Tick:
 		for range 1 + m.Missed {
@@ -113,11 +121,12 @@ func (t *Transport) Listen(rawURL string) (netip.AddrPort, actor.Ref, error) {
 
 // checkPlaintext refuses to serve the world in plaintext by accident.
 func (t *Transport) checkPlaintext(u *url.URL) error {
-	if t.cfg.AllowPlaintext {
-		return nil
-	}
 	host := u.Hostname()
 	if a, err := netip.ParseAddr(host); host == "localhost" || err == nil && a.IsLoopback() {
+		return nil
+	}
+	if t.cfg.AllowPlaintext {
+		t.cfg.Logger.Warn("plaintext: anyone on the way can read and write along", slog.String("listener", u.Redacted()))
 		return nil
 	}
 	return fmt.Errorf("transport: %s is plaintext and not only for this machine: name localhost, use %s, or set AllowPlaintext",

@@ -94,21 +94,34 @@ func testClientGone(t *testing.T, h Harness) {
 	}
 }
 
+// testAbort cuts off a client that reads, and one that does not: neither makes
+// the caller wait.
 func testAbort(t *testing.T, h Harness) {
-	c, p := enter(t, h, h.Serve(t, transport.Config{}))
+	s := h.Serve(t, transport.Config{})
+	abort := func(p *Session) {
+		t.Helper()
+		begin := time.Now()
+		p.Abort()
+		if took := time.Since(begin); took > 2*time.Second {
+			t.Errorf("Abort took %v", took)
+		}
+		if why := p.Why(t); why.Code != wire.CodeAborted || why.Remote {
+			t.Errorf("the server says %v", why)
+		}
+	}
+	c, p := enter(t, h, s)
 	p.PutEvent(&wire.Event{Code: 1})
-	begin := time.Now()
-	p.Abort()
-	if took := time.Since(begin); took > 2*time.Second {
-		t.Errorf("Abort took %v", took)
-	}
-	if why := p.Why(t); why.Code != wire.CodeAborted || why.Remote {
-		t.Errorf("the server says %v", why)
-	}
+	abort(p)
 	c.Stream.SetReadDeadline(time.Now().Add(patience))
 	if k, _, err := c.next(); err == nil {
 		t.Errorf("%v arrives after an Abort", k)
 	}
+	_, stuck := enterNarrow(t, h, s)
+	for range 14 {
+		stuck.PutEvent(event(1, wire.Reliable, make([]byte, 60_000)))
+		stuck.Flush()
+	}
+	abort(stuck)
 }
 
 // testNeverStarted leaves a session to nobody.
