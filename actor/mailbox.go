@@ -94,6 +94,17 @@ func (m *mailbox) tryPost(msg any) Posted { return m.post(msg, m.limit) }
 func (m *mailbox) force(msg any) Posted { return m.post(msg, math.MaxInt64) }
 
 func (m *mailbox) post(msg any, limit int64) Posted {
+	posted := m.enqueue(msg, limit)
+	if posted == Accepted {
+		m.schedule()
+	}
+	return posted
+}
+
+// put is force that leaves it to the caller to have the actor run.
+func (m *mailbox) put(msg any) Posted { return m.enqueue(msg, math.MaxInt64) }
+
+func (m *mailbox) enqueue(msg any, limit int64) Posted {
 	m.mu.Lock()
 	switch {
 	case m.refusing:
@@ -108,7 +119,6 @@ func (m *mailbox) post(msg any, limit int64) Posted {
 	m.in = append(m.in, msg)
 	m.users.Add(1) // behind the append: who sees the count finds the message
 	m.mu.Unlock()
-	m.schedule()
 	return Accepted
 }
 
@@ -157,9 +167,14 @@ func (m *mailbox) Start() {
 func (m *mailbox) UserMessageCount() int { return int(m.users.Load()) }
 
 func (m *mailbox) schedule() {
-	if m.started.Load() && m.status.CompareAndSwap(mailboxIdle, mailboxRunning) {
+	if m.claim() {
 		m.dispatcher.Schedule(m.processFn)
 	}
+}
+
+// claim reports whether the actor was idle: now it is the caller's to run.
+func (m *mailbox) claim() bool {
+	return m.started.Load() && m.status.CompareAndSwap(mailboxIdle, mailboxRunning)
 }
 
 func (m *mailbox) process() {

@@ -60,8 +60,8 @@ func (c *treadmill) run(n, size int) {
 }
 
 // From the reader through the batch, the actor, the behaviour and Respond to the
-// writer an operation allocates nothing: a batch of 64 costs as much as one of
-// one, which is the goroutine that writes to this kind of connection.
+// writer an operation allocates nothing: what a batch costs is the goroutine that
+// writes to this kind of connection, once for each of the reads that 64 take.
 func TestEchoAllocatesNothing(t *testing.T) {
 	if session.Poison {
 		t.Skip("poisoning builds re-use no memory")
@@ -69,7 +69,7 @@ func TestEchoAllocatesNothing(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // it empties pools
 	one, many := allocationsOfEcho(t, 1), allocationsOfEcho(t, 64)
 	t.Logf("a batch of one costs %.2f allocations, one of 64 %.2f", one, many)
-	if each := (many - one) / 63; each > 0.01 {
+	if each := (many - one) / 63; each > 0.02 {
 		t.Errorf("an operation allocates %.3f times", each)
 	}
 	if one > 4 {

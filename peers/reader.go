@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/troupe-go/troupe/actor"
 	"github.com/troupe-go/troupe/internal/session"
 	"github.com/troupe-go/troupe/wire"
 )
@@ -89,7 +90,7 @@ func (r *reader) Frame(k wire.Kind, body []byte, buf *session.Buffer) error {
 	b := r.batch
 	b.add(&m)
 	if len(b.ops) >= maxBatch {
-		return r.post()
+		return r.post(true)
 	}
 	return nil
 }
@@ -157,7 +158,7 @@ func (r *reader) refuse(m *wire.Operation, text string) {
 
 // EndRead implements session.Receiver: it posts what was gathered.
 func (r *reader) EndRead() error {
-	err := r.post()
+	err := r.post(true)
 	r.charged = false
 	if r.refused {
 		r.refused = false
@@ -167,8 +168,9 @@ func (r *reader) EndRead() error {
 }
 
 // post gives the actor what was gathered. It passes the mailbox's limit, which
-// is there for other actors: the session's gate bounds its own.
-func (r *reader) post() error {
+// is there for other actors: the session's gate bounds its own. here says that
+// the reader has nothing to do until more comes: it may run the actor itself.
+func (r *reader) post(here bool) error {
 	b := r.batch
 	if b == nil {
 		return nil
@@ -179,8 +181,15 @@ func (r *reader) post() error {
 		b.charge, r.charged = b.buf.Size(), true
 	}
 	held := r.p.session.Charge(b.charge)
-	if r.p.ref.Force(b) != 0 {
+	turn, posted := r.p.ref.ForceTurn(b)
+	switch {
+	case posted != actor.Accepted:
 		b.Release() // the actor has stopped: so does the session
+	case turn.IsZero():
+	case here:
+		r.p.session.Lend(turn)
+	default:
+		turn.Dispatch()
 	}
 	if held > maxBehind {
 		return &CloseError{Code: wire.CodeOverloaded, Text: "operations pile up behind a call"}
@@ -190,7 +199,7 @@ func (r *reader) post() error {
 
 // Ended implements session.Receiver.
 func (r *reader) Ended(why *CloseError) {
-	r.post() // of a read that ended in an error
+	r.post(false) // of a read that ended in an error
 	r.p.calls.Close(why)
 	r.p.ref.Force(ended{why})
 }

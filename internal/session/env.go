@@ -49,6 +49,7 @@ type Env struct {
 	Budget *Budget
 
 	sweeper sweeper
+	relief  relief
 	wg      tasks // every goroutine of every session
 }
 

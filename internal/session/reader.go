@@ -12,11 +12,16 @@ import (
 // read is the session's reader.
 func (s *Session) read() {
 	b, err := s.first()
-	hint, carried := smallBuffer, 0
+	s.readOn(b, 0, err)
+}
+
+// readOn reads from b on, of which carried bytes have been seen before.
+func (s *Session) readOn(b *Buffer, carried int, err error) {
 	for err == nil {
 		s.now = time.Now()
 		s.lastRead.Store(s.now.UnixNano())
-		if hint = smallBuffer; len(b.room()) == 0 { // more is waiting
+		hint := smallBuffer
+		if len(b.room()) == 0 { // more is waiting
 			hint = min(b.Size()+1, largeBuffer)
 		}
 		s.counts.BytesIn.Add(uint64(len(b.unread()) - carried))
@@ -32,11 +37,20 @@ func (s *Session) read() {
 			err = protocolError("a message must be whole frames")
 			break
 		}
-		s.in.wait(s.resume)
-		b, err = s.conn.in.read(b, hint)
+		if s.lent() && !s.lend(b, hint) {
+			return // another goroutine is the reader now
+		}
+		b, err = s.await(b, hint)
 	}
+	s.takeTurn()
 	b.release()
 	s.finishRead(err)
+}
+
+// await waits until there may be another read, and reads.
+func (s *Session) await(b *Buffer, hint int) (*Buffer, error) {
+	s.in.wait(s.resume)
+	return s.conn.in.read(b, hint)
 }
 
 // resume is called when the gate has held the reader up: what has not been read
@@ -70,6 +84,9 @@ func (s *Session) decode(b *Buffer) error {
 	s.counts.FramesIn.Add(n)
 	if err == nil && s.conn.ws != nil && n == 0 {
 		err = protocolError("a message without a frame")
+	}
+	if len(s.touched) > 0 {
+		s.takeTurn() // a group may hold the reader up, and must not hold up what it would run
 	}
 	if e := s.endRoutes(); err == nil { // what came before an error counts
 		err = e

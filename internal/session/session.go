@@ -43,6 +43,8 @@ type Session struct {
 	due      time.Time // the read deadline for the rest of a frame; zero when none is set
 	frameMax int
 
+	loan atomic.Pointer[loan] // nil until the reader has had a Turn
+
 	routes   atomic.Pointer[map[wire.ID]Route]
 	lastRead atomic.Int64 // Unix nanoseconds
 	clock    clock
@@ -130,7 +132,10 @@ func (s *Session) Credit(n int) { s.in.credit(n) }
 // LowerGate: whoever waits for an answer must not be held up by what he has not
 // handled yet, for it may be handled on the goroutine that waits. The Receiver
 // then sets the limit.
-func (s *Session) LiftGate() { s.in.lift() }
+func (s *Session) LiftGate() {
+	s.in.lift()
+	s.relieve()
+}
 
 // LowerGate takes a LiftGate back.
 func (s *Session) LowerGate() { s.in.lower() }

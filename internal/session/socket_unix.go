@@ -56,7 +56,7 @@ func (s *rawSource) read(carry *Buffer, hint int) (*Buffer, error) {
 func (s *rawSource) readSome(fd uintptr) bool {
 	b := withRoom(s.carry, s.hint)
 	for {
-		s.n, s.err = syscall.Read(int(fd), b.room())
+		s.n, s.err = sysRead(fd, b.room())
 		if s.err != syscall.EINTR {
 			break
 		}
@@ -120,7 +120,7 @@ func (s *rawSink) writeSome(p []byte) (int, error) {
 
 func (s *rawSink) writeOnce(fd uintptr) bool {
 	for {
-		n, err := syscall.Write(int(fd), s.p)
+		n, err := sysWrite(fd, s.p)
 		if err == syscall.EINTR {
 			continue
 		}

@@ -52,6 +52,17 @@ func (w *sweeper) remove(s *Session) {
 	delete(w.slots[s.slot], s)
 }
 
+// empty reports whether there is no session.
+func (w *sweeper) empty() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := len(w.newcomer)
+	for _, slot := range w.slots {
+		n += len(slot)
+	}
+	return n == 0
+}
+
 // Sweep visits the sessions whose turn it is: it pings them and closes those
 // that have been silent for too long. Env.SweepInterval says how often it is to
 // be called.

@@ -1,0 +1,190 @@
+package session
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Turn is work that a reader does before it reads on: to run whoever gets what
+// it has read, when nobody else is running it. It saves waking another
+// goroutine for each read, which costs as much as handling a few operations.
+//
+// The work may block. A session must be read all the same, for pings and
+// acknowledgements, so a reader that is away for long is relieved: another
+// goroutine becomes the reader, and the first one ends with its work.
+type Turn interface {
+	Run()      // here
+	Dispatch() // elsewhere
+}
+
+// Lend has the reader do t when it has dealt with the present read. Only for
+// Receivers, in EndRead and Frame.
+func (s *Session) Lend(t Turn) {
+	l := s.loan.Load()
+	if l == nil {
+		l = &loan{s: s}
+		s.loan.Store(l)
+	}
+	l.turn = t
+}
+
+func (s *Session) lent() bool {
+	l := s.loan.Load()
+	return l != nil && l.turn != nil
+}
+
+// takeTurn passes on a turn that the reader has no time for: it ends.
+func (s *Session) takeTurn() {
+	if s.lent() {
+		l := s.loan.Load()
+		l.turn.Dispatch()
+		l.turn = nil
+	}
+}
+
+// loan is a reader that does something else.
+type loan struct {
+	s *Session
+
+	// the reader's
+	turn Turn
+	buf  *Buffer // what the next read goes on with
+	hint int
+	last uint32 // the number of the last loan
+
+	// number is that of the loan under way, 0 when the reader reads. Whoever
+	// takes it back to 0 is the reader.
+	number atomic.Uint32
+
+	// relief.mu's
+	at   int    // in relief.away, plus 1; 0 when not there
+	of   uint32 // the number there
+	tick uint32 // when it began
+}
+
+// lend runs the turn. It reports whether this goroutine is still the reader; b,
+// what the next read goes on with, belongs to whoever is.
+func (s *Session) lend(b *Buffer, hint int) bool {
+	l := s.loan.Load()
+	t := l.turn
+	l.turn, l.buf, l.hint = nil, b, hint
+	l.last = max(l.last+1, 1)
+	n := l.last
+	l.number.Store(n)
+	s.env.relief.add(l, n)
+	defer s.env.relief.remove(l, n) // also where runtime.Goexit ends this goroutine
+	defer func() {
+		if t != nil {
+			l.takeOver(n)
+		}
+	}()
+	t.Run()
+	t = nil
+	return l.number.CompareAndSwap(n, 0)
+}
+
+// relieve lets another goroutine be the reader at once, if the reader is away.
+func (s *Session) relieve() {
+	if l := s.loan.Load(); l != nil {
+		l.takeOver(l.number.Load())
+	}
+}
+
+// takeOver makes another goroutine the reader while loan n is under way.
+func (l *loan) takeOver(n uint32) {
+	if n == 0 || !l.number.CompareAndSwap(n, 0) {
+		return
+	}
+	l.s.env.wg.Go(func() { // ended by the connection's end
+		carried := 0
+		if l.buf != nil {
+			carried = len(l.buf.unread())
+		}
+		b, err := l.s.await(l.buf, l.hint)
+		l.s.readOn(b, carried, err)
+	})
+}
+
+const (
+	reliefTick  = 10 * time.Millisecond
+	reliefAfter = 2   // ticks that a reader may be away
+	reliefIdle  = 100 // ticks without a loan after which nobody looks any more
+)
+
+// relief relieves readers that are away for long.
+type relief struct {
+	mu   sync.Mutex
+	away []*loan
+	tick uint32
+	idle int
+	on   bool // somebody looks
+}
+
+func (r *relief) add(l *loan, n uint32) {
+	r.mu.Lock()
+	if l.at != 0 { // of an earlier loan, whose goroutine has not come back
+		r.dropLocked(l)
+	}
+	r.away = append(r.away, l)
+	l.at, l.of, l.tick = len(r.away), n, r.tick
+	start := !r.on
+	r.on = true
+	r.idle = 0
+	r.mu.Unlock()
+	if start {
+		l.s.env.wg.Go(func() { r.look(l.s.env) }) // ended by itself, without loans or sessions
+	}
+}
+
+func (r *relief) remove(l *loan, n uint32) {
+	r.mu.Lock()
+	if l.at != 0 && l.of == n {
+		r.dropLocked(l)
+	}
+	r.mu.Unlock()
+}
+
+func (r *relief) dropLocked(l *loan) {
+	last := len(r.away) - 1
+	moved := r.away[last]
+	r.away[l.at-1], moved.at = moved, l.at
+	r.away[last] = nil
+	r.away = r.away[:last]
+	l.at = 0
+}
+
+func (r *relief) look(e *Env) {
+	t := time.NewTicker(reliefTick)
+	defer t.Stop()
+	for range t.C {
+		if !r.lookOnce(e.sweeper.empty()) {
+			return
+		}
+	}
+}
+
+// lookOnce relieves who is due, and reports whether to look again.
+func (r *relief) lookOnce(over bool) bool {
+	type due struct {
+		l *loan
+		n uint32
+	}
+	var late []due
+	r.mu.Lock()
+	r.tick++
+	r.idle++
+	for i := len(r.away) - 1; i >= 0; i-- {
+		if l := r.away[i]; r.tick-l.tick >= reliefAfter {
+			late = append(late, due{l, l.of})
+			r.dropLocked(l)
+		}
+	}
+	again := len(r.away) > 0 || r.idle < reliefIdle && !over
+	r.on = again
+	r.mu.Unlock()
+	for _, d := range late {
+		d.l.takeOver(d.n)
+	}
+	return again
+}
