@@ -25,7 +25,7 @@ var ways = []struct {
 	do   func()
 }{
 	{"panic", func() { panic("boom") }},
-	{"runtime error", func() { var m map[int]int; m[0] = 1 }},
+	{"runtime error", func() { clear(make([]int, 1)[:int(time.Now().Unix())]) }}, // out of range
 	{"goexit", goexit},
 }
 

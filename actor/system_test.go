@@ -172,7 +172,7 @@ func TestExtensionIsMadeOncePerSystemAndType(t *testing.T) {
 		wg.Go(func() { Extension(a, fresh) }) // ends at once
 	}
 	wg.Wait()
-	if Extension(a, fresh) != Extension(a, fresh) || Extension(a, fresh) == Extension(b, fresh) || made != 2 {
+	if first := Extension(a, fresh); first != Extension(a, fresh) || first == Extension(b, fresh) || made != 2 {
 		t.Fatalf("made %d, want one for each of two systems", made)
 	}
 	if Extension(a, func() int { return 5 }) != 5 {

@@ -16,7 +16,7 @@ func (r Ref) ForceTurn(msg any) (Turn, Posted) {
 		return Turn{}, posted
 	}
 	if r.m.claim() {
-		return Turn{r.m}, Accepted
+		return Turn(r), Accepted
 	}
 	return Turn{}, Accepted
 }

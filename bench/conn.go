@@ -88,7 +88,9 @@ func (c *conn) search(b, answer []byte) error {
 		return wrongAnswer(b, answer)
 	}
 	for {
-		b, whole, err := c.sift(b)
+		var whole bool
+		var err error
+		b, whole, err = c.sift(b)
 		switch {
 		case err != nil:
 			return err

@@ -131,7 +131,7 @@ func TestJoinCompletesBehindTheHandlers(t *testing.T) {
 		if got := w.completes(); len(got) != 0 {
 			t.Errorf("complete before the handler returned: %+v", got)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if got := w.completes(); len(got) != 1 || got[0].Result != OK {
 			t.Errorf("owner got %+v", got)
 		}

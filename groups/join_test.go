@@ -167,7 +167,7 @@ func TestMissingAckTimesOut(t *testing.T) {
 		if got := w.completes(); len(got) != 0 {
 			t.Fatalf("too early: %+v", got)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		got := w.completes()
 		if len(got) != 1 || got[0].Result != TimedOut || !slices.Equal(got[0].Missing, []wire.ID{a.id()}) {
 			t.Fatalf("got %+v", got)
