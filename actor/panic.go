@@ -42,11 +42,13 @@ func (s *System) panicked(name string, msg any, err *PanicError) {
 		slog.Any("panic", err.Value), slog.String("stack", string(err.Stack)))
 }
 
-// panicTimes keeps the last panics of one actor.
-type panicTimes struct{ at [panicLimit]time.Time }
+// Panics keeps the times of an actor's last panics. The zero value is ready to
+// use, by one goroutine at a time.
+type Panics struct{ at [panicLimit]time.Time }
 
-// tooMany records a panic and reports whether it was the third within the window.
-func (p *panicTimes) tooMany(now time.Time) bool {
+// TooMany records a panic and reports whether it was the third within 10 s, at
+// which an actor is not restarted any more.
+func (p *Panics) TooMany(now time.Time) bool {
 	copy(p.at[:], p.at[1:])
 	p.at[panicLimit-1] = now
 	return !p.at[0].IsZero() && now.Sub(p.at[0]) <= panicWindow

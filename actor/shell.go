@@ -27,7 +27,7 @@ type shell struct {
 	asked    *request // the message's asker, or nil
 	failure  error    // the panic that ends the actor
 	stopping bool     // Stopping is being delivered, or has been
-	panics   *panicTimes
+	panics   *Panics
 	timers   map[stopper]struct{}
 	watching map[*mailbox]struct{}
 	running  *goGroup
@@ -198,9 +198,9 @@ func (s *shell) failed(err *PanicError) {
 
 func (s *shell) tooMany() bool {
 	if s.panics == nil {
-		s.panics = new(panicTimes)
+		s.panics = new(Panics)
 	}
-	return s.panics.tooMany(time.Now())
+	return s.panics.TooMany(time.Now())
 }
 
 // stop is the only place that ends what the actor owns.

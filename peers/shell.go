@@ -10,11 +10,8 @@ import (
 	"github.com/troupe-go/troupe/wire"
 )
 
-const (
-	panicLimit  = 3
-	panicWindow = 10 * time.Second
-	maxUnsent   = time.Millisecond // how long an answer waits for the operations behind its own
-)
+// maxUnsent is how long an answer waits for the operations behind its own.
+const maxUnsent = time.Millisecond
 
 // shell is a peer's part of the actor's turn: it lives as long as the actor and
 // guards the behaviour.
@@ -25,9 +22,9 @@ type shell struct {
 	dirty    []*session.Session // others with something unsent
 	since    time.Duration      // when what is unsent may have been put in first; 0: nothing is
 	why      *CloseError
-	begun    bool // Started has been delivered: Closed will be
-	ending   bool // Closed has been delivered
-	panics   [panicLimit]time.Time
+	begun    bool          // Started has been delivered: Closed will be
+	ending   bool          // Closed has been delivered
+	panics   *actor.Panics // nil until there was one
 }
 
 // Receive implements actor.Behavior.
@@ -239,10 +236,10 @@ func (sh *shell) panicked(op *Operation, value any, stack []byte) {
 // again puts a fresh behaviour in the place of one that panicked, unless panics
 // come too often. The timers of the old one end with it.
 func (sh *shell) again() bool {
-	copy(sh.panics[:], sh.panics[1:])
-	now := time.Now()
-	sh.panics[panicLimit-1] = now
-	if !sh.panics[0].IsZero() && now.Sub(sh.panics[0]) <= panicWindow {
+	if sh.panics == nil {
+		sh.panics = new(actor.Panics)
+	}
+	if sh.panics.TooMany(time.Now()) {
 		return false
 	}
 	b, _, err := sh.p.home.fresh(sh.p.init)
