@@ -1,5 +1,5 @@
-// Package troupe is an actor-model game server framework: every client, every
-// group of clients and every link to another server is an actor.
+// Package troupe is an actor-model game server framework: every client and
+// every group of clients is an actor.
 //
 // A [Server] is listeners, peers and groups. Its shape is net/http's: the zero
 // value with a Peer function works, ListenAndServe runs it, Shutdown ends it.

@@ -96,7 +96,8 @@ const maxGo = 64
 // ErrBusy says that an actor has 64 functions running in Context.Go.
 var ErrBusy = errors.New("actor: too many functions running")
 
-// Go runs fn on a goroutine of its own and sends what it returns to this actor:
+// Go runs fn on a goroutine of its own and sends what it returns to this actor,
+// nil included:
 // a database's answer becomes a message, and nothing blocks meanwhile. fn must
 // not touch the actor's state and should return when ctx, which ends with the
 // actor, does. A panic is logged and counted and comes back as [Failed].

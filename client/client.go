@@ -92,16 +92,20 @@ func (c *Client) ID() wire.ID { return c.session.ID() }
 func (c *Client) Reply() []byte { return c.reply }
 
 // Call asks the server to do something and waits for its answer until ctx ends.
-// It copies b. An answer that reports a failure is no error here: see
-// [wire.Response].Result. The answer owns its bytes.
+// It copies b. An answer that reports a failure comes with an [*Error]. The
+// answer owns its bytes.
 //
 // While a call waits, what the server sends meanwhile queues for the callbacks
 // even if they are slow, so that a callback may wait itself; with 4 MiB of it
 // the session ends as overloaded.
 func (c *Client) Call(ctx context.Context, code uint16, b wire.Body) (wire.Response, error) {
-	return c.ask(ctx, func(request uint32) error {
+	r, err := c.ask(ctx, func(request uint32) error {
 		return c.flush(c.session.PutOperation(&wire.Operation{Code: code, Request: request, Body: b}))
 	})
+	if err == nil {
+		err = failure(&r)
+	}
+	return r, err
 }
 
 // ask waits for the answer to what send sends.

@@ -15,8 +15,9 @@ import (
 	"github.com/troupe-go/troupe/wire"
 )
 
-// Limits tune the session; see its fields for the defaults. HandshakeTimeout is
-// the time for each URL, from the dialling to the server's answer.
+// Limits tune the session: transport.Limits says what its fields are.
+// HandshakeTimeout is the time for each URL, from the dialling to the server's
+// answer.
 type Limits = session.Limits
 
 // Config tunes a Client. The zero value connects to servers whose certificate

@@ -28,13 +28,13 @@ var (
 )
 
 // CloseError says who ended a session and why. It matches net.ErrClosed.
-type CloseError = session.CloseError
+type CloseError = wire.CloseError
 
 // RefusedError is a server's refusal to let the client in.
-type RefusedError = session.RefusedError
+type RefusedError = wire.RefusedError
 
 // Error is an answer that reports a failure.
-type Error = session.ResultError
+type Error = wire.ResultError
 
 // codeOf is a code as the server sent it; what can be none is CodeNone.
 func codeOf(n uint32) wire.Code {

@@ -24,7 +24,7 @@ import (
 //
 // The methods may be called from any goroutine.
 type Group struct {
-	OnJoin       func(Member)              // a member, at first each one and this client itself; the server learns when it has returned
+	OnJoin       func(Member)              // a member, at first each one, this client and, where it is a member, wire.Server; the server learns when it has returned
 	OnLeave      func(Member, wire.Code)   // a member has left; when the group ends each one and this client itself
 	OnMessage    func(Member, wire.Event)  // a member has sent; lent. The server's messages come as from Member{ID: wire.Server}
 	OnProperties func(changed wire.Params) // some properties have new values, null for those that are gone

@@ -93,6 +93,9 @@ func newJoiner(p *peers.Peer) *joiner {
 // ID is the group's id.
 func (g *Group) ID() wire.ID { return g.id }
 
+// String returns the group's id, for logs.
+func (g *Group) String() string { return g.id.String() }
+
 // Options are those of Create, with defaults.
 func (g *Group) Options() Options { return g.opt }
 

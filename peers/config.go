@@ -122,17 +122,19 @@ func (c Config) validate() error {
 
 // Refuse is the error by which Auth and Peer decline a client.
 func Refuse(code wire.Code, text string) error {
-	return &session.RefusedError{Code: code, Text: text}
+	return &wire.RefusedError{Code: code, Text: text}
 }
 
 // RefusedError is what Refuse returns.
-type RefusedError = session.RefusedError
+type RefusedError = wire.RefusedError
 
-// Rate is a token bucket's rate and burst.
+// Rate is a token bucket's: PerSecond float64 on average, Burst int at once, for
+// example Rate{PerSecond: 5, Burst: 10}. A Burst of 0 means twice PerSecond; a
+// PerSecond of 0 or less does not limit.
 type Rate = session.Rate
 
 // CloseError says who ended a session and why.
-type CloseError = session.CloseError
+type CloseError = wire.CloseError
 
 // What Event, Respond and their kin return; nil means queued.
 var (

@@ -4,7 +4,7 @@
 // closes it. Its [Behavior], the application's, handles one message at a time,
 // so it needs no locks, and may block: it holds up nobody but its own client.
 //
-//	session -> Peer -> your Behavior -> groups, s2s
+//	session -> Peer -> your Behavior -> groups
 //
 // What a Behavior receives, besides what other actors send it:
 //

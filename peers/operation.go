@@ -4,7 +4,6 @@ import (
 	"errors"
 	"sync/atomic"
 
-	"github.com/troupe-go/troupe/internal/session"
 	"github.com/troupe-go/troupe/wire"
 )
 
@@ -160,4 +159,4 @@ func (p Reply) answer(result int32, text string, b wire.Body) error {
 
 // Error is a failure with a code for the client: what a handler returns to
 // choose it, and what a Call returns when the other end failed.
-type Error = session.ResultError
+type Error = wire.ResultError

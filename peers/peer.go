@@ -61,14 +61,24 @@ func (p *Peer) Ref() actor.Ref { return p.ref }
 // Session is for Troupe's own layers.
 func (p *Peer) Session() *session.Session { return p.session }
 
+// String returns the peer's id and user, for logs.
+func (p *Peer) String() string {
+	if p.init.User == "" {
+		return p.id.String()
+	}
+	return p.id.String() + " (" + p.init.User + ")"
+}
+
 // LogValue implements slog.LogValuer.
 func (p *Peer) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("id", p.id.String()), slog.String("user", p.init.User), slog.Any("addr", p.init.Remote))
 }
 
-// Event tells the client something. b is copied. nil means queued: the event
-// arrives, in order on its channel, unless the session ends before. In a
-// behaviour, [Context.Event] is cheaper.
+// Event tells the client something. b is copied. nil means queued: a reliable
+// event arrives, in order on its channel, unless the session ends before; others
+// may give way to newer ones, or be dropped when they have waited too long.
+// ErrOverloaded says that the queue is full: a reliable event then ends the
+// session, another is dropped. In a behaviour, [Context.Event] is cheaper.
 func (p *Peer) Event(code uint16, b wire.Body, d wire.Delivery) error {
 	err := p.session.PutEvent(&wire.Event{Code: code, Delivery: d, Body: b})
 	p.session.Flush()

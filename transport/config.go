@@ -13,10 +13,25 @@ import (
 	"github.com/troupe-go/troupe/wire"
 )
 
-// Limits tune the sessions; see its fields for the defaults.
+// Limits tune the sessions. Its fields, and what 0 means for each:
+//
+//	FrameLimit       int           // largest frame, kind included; 64 KiB, which is also the most
+//	HandshakeTimeout time.Duration // from the first byte to Welcome; 10 s
+//	AuthTimeout      time.Duration // for the authenticator; 3 s
+//	FrameTimeout     time.Duration // for the rest of a frame that was begun; 10 s
+//	PingInterval     time.Duration // 15 s, negative sends none
+//	IdleTimeout      time.Duration // silence that ends a session; 45 s, negative never
+//	CloseTimeout     time.Duration // for what is queued when a session is closed; 5 s
+//	Linger           time.Duration // for the other end to read a last frame; 1 s
+//	QueueSoft        int           // queued bytes above which unreliable messages are refused; 256 KiB
+//	QueueHard        int           // queued bytes above which a session is closed as slow; 1 MiB
+//	Budget           int64         // bytes of all queues of the process; a quarter of GOMEMLIMIT, else 1 GiB
+//	Rate             Rate          // messages from one connection; 5,000/s, bursts of 10,000
 type Limits = session.Limits
 
-// Rate is a token bucket's rate and burst.
+// Rate is a token bucket's: PerSecond float64 on average, Burst int at once, for
+// example Rate{PerSecond: 5, Burst: 10}. A Burst of 0 means twice PerSecond; a
+// PerSecond of 0 or less does not limit.
 type Rate = session.Rate
 
 // Config tunes a Transport. The zero value is ready to use: zero is the
@@ -29,7 +44,7 @@ type Config struct {
 	AllowPlaintext bool        // lets tcp:// and ws:// listen beyond loopback: anyone on the way reads and writes along
 
 	Origins        []string       // hosts, or patterns such as *.example.com, of pages that may open WebSockets besides the server's own
-	Hosts          []string       // names of this server that ws:// believes besides localhost and IP literals
+	Hosts          []string       // names of this server, besides localhost and IP literals, that a WebSocket's Host may have in plaintext, or on loopback as behind a proxy on the same machine
 	TrustedProxies []netip.Prefix // whose word on a client's address is taken: X-Forwarded-For, and PROXY v2 with ProxyProtocol
 	ProxyProtocol  bool           // connections of TrustedProxies begin with a PROXY protocol header, version 2
 

@@ -62,7 +62,7 @@ func (t *Transport) hello(ctx context.Context, sc *session.Conn, url string) (Ad
 	case ctx.Err() != nil: // whatever came of it
 		return nil, ctx.Err()
 	}
-	t.cfg.Logger.Error("authenticator", slog.String("listener", url), slog.Any("addr", h.Remote), slog.Any("err", err))
+	t.blame(url, h.Remote, err)
 	return nil, &session.RefusedError{Code: wire.CodeInternal}
 }
 

@@ -33,7 +33,7 @@ type Transport struct {
 	crew    crew // those handshakes
 
 	accepted, throttled, refused, failed, admitted atomic.Uint64
-	quiet                                          throttle
+	quiet, faults                                  throttle
 
 	mu     sync.Mutex
 	secure *tls.Config // made on first use
@@ -209,6 +209,14 @@ func (t *throttle) next(now time.Time) (skipped int, ok bool) {
 func (t *Transport) complain(url string, remote netip.AddrPort, err error) {
 	if skipped, ok := t.quiet.next(time.Now()); ok {
 		t.cfg.Logger.Warn("handshake", slog.String("listener", url), slog.Any("addr", remote), slog.Any("err", err), slog.Int("unlogged", skipped))
+	}
+}
+
+// blame logs an error of the application's authenticator. Clients can cause them
+// too, where it does not use Refuse: so seldom as well.
+func (t *Transport) blame(url string, remote netip.AddrPort, err error) {
+	if skipped, ok := t.faults.next(time.Now()); ok {
+		t.cfg.Logger.Error("authenticator", slog.String("listener", url), slog.Any("addr", remote), slog.Any("err", err), slog.Int("unlogged", skipped))
 	}
 }
 

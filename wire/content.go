@@ -37,7 +37,7 @@ func Encode(v any) (Body, error) {
 		payload []byte
 		err     error
 	)
-	if m, ok := protoMessage(v); ok {
+	if m, ok := protoMessage(addressed(v)); ok {
 		payload, err = proto.Marshal(m)
 	} else {
 		payload, err = json.Marshal(v)
@@ -90,6 +90,18 @@ func Decode[T any](b Body) (T, error) {
 		return *new(T), fmt.Errorf("%w: decode %v: %w", ErrMessage, reflect.TypeFor[T](), err)
 	}
 	return v, nil
+}
+
+// addressed returns a pointer to a copy of v if v is a struct: a protobuf message
+// may come by value, although its methods want a pointer.
+func addressed(v any) any {
+	r := reflect.ValueOf(v)
+	if r.Kind() != reflect.Struct {
+		return v
+	}
+	p := reflect.New(r.Type())
+	p.Elem().Set(r)
+	return p.Interface()
 }
 
 // protoMessage returns v as a message of the newer API if it is one of either.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 
 	//lint:ignore SA1019 messages of the older protobuf API are what is tested
@@ -139,5 +140,25 @@ func roundTrip[T any](t *testing.T, v T) {
 	}
 	if got, err := Decode[T](b); err != nil || !reflect.DeepEqual(got, v) {
 		t.Fatalf("%#v came back as %#v, %v", v, got, err)
+	}
+}
+
+// Handlers return messages by value as well, which must not make JSON of them.
+func TestEncodeMessageByValue(t *testing.T) {
+	m := pb.Close{Code: 7, Text: "x"}
+	byPointer, err1 := Encode(&m)
+	byValue, err2 := Encode(reflect.ValueOf(&m).Elem().Interface())
+	if err1 != nil || err2 != nil || !bytes.Equal(byPointer.Payload, byValue.Payload) {
+		t.Errorf("by pointer %x, %v; by value %x, %v", byPointer.Payload, err1, byValue.Payload, err2)
+	}
+}
+
+func TestIDsAreParameters(t *testing.T) {
+	id := ID(0xFEDC_BA98_7654_3210)
+	if got := P(1, id).Get(1).ID(); got != id {
+		t.Errorf("%v came back as %v", id, got)
+	}
+	if _, err := NewParams(1, uint64(5)); err == nil || !strings.Contains(err.Error(), "int64") {
+		t.Errorf("uint64: %v", err)
 	}
 }

@@ -123,6 +123,9 @@ func (e *encoder) value(b []byte, v any, depth int) ([]byte, error) {
 	if r.Kind() == reflect.Map {
 		return e.mapping(b, r, depth+1)
 	}
+	if r.CanUint() {
+		return nil, fmt.Errorf("type %T is not supported: use int64, or wire.ID for an id", v)
+	}
 	return nil, fmt.Errorf("type %T is not supported", v)
 }
 
@@ -142,6 +145,8 @@ func scalar(v any) (Value, bool) {
 	case int64:
 		return Value{kind: ValueInt64, num: uint64(v)}, true
 	case int:
+		return Value{kind: ValueInt64, num: uint64(v)}, true
+	case ID:
 		return Value{kind: ValueInt64, num: uint64(v)}, true
 	case float32:
 		return Value{kind: ValueFloat32, num: uint64(math.Float32bits(v))}, true

@@ -21,7 +21,7 @@ const maxTargets = 4096
 //	4 params   Params
 //	5 delivery uint32            see Delivery
 //	8 group    fixed64
-//	9 to       repeated fixed64  at most 4096; none is every member
+//	9 to       repeated fixed64  at most 256 in what a server takes; none is every member
 type GroupSend struct {
 	Code     uint16
 	Delivery Delivery

@@ -121,6 +121,9 @@ func (v Value) Int() int64 {
 	return 0
 }
 
+// ID returns an id, which is kept as an int64.
+func (v Value) ID() ID { return ID(v.Int()) }
+
 // Float returns a float of any size, or a byte or an integer converted to one.
 func (v Value) Float() float64 {
 	switch v.kind {

@@ -45,6 +45,12 @@ func (g *gate) lower() {
 	g.mu.Unlock()
 }
 
+func (g *gate) isLifted() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.lifted > 0
+}
+
 func (g *gate) openLocked() bool { return g.held < maxInbound || g.lifted > 0 || g.closed }
 
 func (g *gate) wakeLocked() {

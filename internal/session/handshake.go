@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"time"
 	"unicode/utf8"
 
@@ -164,8 +165,8 @@ func (c *Conn) Welcome(ctx context.Context, id wire.ID, reply []byte, env *Env) 
 		Node:  uint32(id >> 48),
 		Limits: &wirepb.Limits{
 			Frame:          uint32(env.FrameLimit),
-			OperationRate:  uint32(max(env.Rate.PerSecond, 0)),
-			OperationBurst: uint32(max(env.Rate.Burst, 0)),
+			OperationRate:  uint32(math.Ceil(max(env.Rate.PerSecond, 0))), // 0 would say unlimited
+			OperationBurst: env.Rate.announced(),
 			PingInterval:   uint32(max(env.PingInterval, 0).Milliseconds()),
 			IdleTimeout:    uint32(max(env.IdleTimeout, 0).Milliseconds()),
 		},

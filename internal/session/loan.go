@@ -19,13 +19,15 @@ type Turn interface {
 }
 
 // Lend has the reader do t when it has dealt with the present read. Only for
-// Receivers, in EndRead and Frame.
+// Receivers, in EndRead and Frame. The reader does one thing: of two Turns in a
+// read the first is dispatched.
 func (s *Session) Lend(t Turn) {
 	l := s.loan.Load()
 	if l == nil {
 		l = &loan{s: s}
 		s.loan.Store(l)
 	}
+	s.takeTurn()
 	l.turn = t
 }
 
@@ -54,7 +56,7 @@ type loan struct {
 	last uint32 // the number of the last loan
 
 	// number is that of the loan under way, 0 when the reader reads. Whoever
-	// takes it back to 0 is the reader.
+	// takes it back to 0 is the reader, and owns what is above.
 	number atomic.Uint32
 
 	// relief.mu's
@@ -71,17 +73,25 @@ func (s *Session) lend(b *Buffer, hint int) bool {
 	l.turn, l.buf, l.hint = nil, b, hint
 	l.last = max(l.last+1, 1)
 	n := l.last
-	l.number.Store(n)
 	s.env.relief.add(l, n)
 	defer s.env.relief.remove(l, n) // also where runtime.Goexit ends this goroutine
+	returned := false
 	defer func() {
-		if t != nil {
+		if !returned {
 			l.takeOver(n)
 		}
 	}()
-	t.Run()
-	t = nil
-	return l.number.CompareAndSwap(n, 0)
+	if s.in.isLifted() { // somebody waits for an answer: LiftGate has come too early to relieve
+		t.Dispatch()
+	} else {
+		t.Run()
+	}
+	returned = true
+	if !l.number.CompareAndSwap(n, 0) {
+		return false
+	}
+	l.buf = nil // an idle session holds none
+	return true
 }
 
 // relieve lets another goroutine be the reader at once, if the reader is away.
@@ -91,17 +101,23 @@ func (s *Session) relieve() {
 	}
 }
 
-// takeOver makes another goroutine the reader while loan n is under way.
+// takeOver makes another goroutine the reader, if loan n is still under way when
+// it runs. It takes the loan itself: Env.Wait must not find a session between
+// two readers.
 func (l *loan) takeOver(n uint32) {
-	if n == 0 || !l.number.CompareAndSwap(n, 0) {
+	if n == 0 || l.number.Load() != n {
 		return
 	}
 	l.s.env.wg.Go(func() { // ended by the connection's end
-		carried := 0
-		if l.buf != nil {
-			carried = len(l.buf.unread())
+		if !l.number.CompareAndSwap(n, 0) {
+			return
 		}
-		b, err := l.s.await(l.buf, l.hint)
+		b, carried := l.buf, 0
+		l.buf = nil
+		if b != nil {
+			carried = len(b.unread())
+		}
+		b, err := l.s.await(b, l.hint)
 		l.s.readOn(b, carried, err)
 	})
 }
@@ -121,8 +137,10 @@ type relief struct {
 	on   bool // somebody looks
 }
 
+// add begins loan n: nobody can end it, and begin the next, before it is here.
 func (r *relief) add(l *loan, n uint32) {
 	r.mu.Lock()
+	l.number.Store(n)
 	if l.at != 0 { // of an earlier loan, whose goroutine has not come back
 		r.dropLocked(l)
 	}

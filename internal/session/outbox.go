@@ -91,19 +91,9 @@ func (q *outbox) begin(n int, d wire.Delivery, l lane) ([]byte, error) {
 			q.mu.Unlock()
 			return nil, ErrOverloaded
 		}
-	} else if q.writing {
-		if d.Class() == wire.ClassSequenced {
-			q.supersedeLocked(l)
-		}
-		if queued+n > q.soft {
-			q.stats.accepted++
-			q.stats.overflowed++
-			q.mu.Unlock()
-			return nil, ErrOverloaded
-		}
-		q.makeRoomLocked(d.Class())
-	} else if d.Class() == wire.ClassSequenced {
-		q.supersedeLocked(l)
+	} else if err := q.admitLossyLocked(n, d.Class(), l); err != nil {
+		q.mu.Unlock()
+		return nil, err
 	}
 	q.growLocked(n)
 	if d.Class() != wire.ClassReliable {
@@ -227,48 +217,6 @@ func (q *outbox) releaseLocked(b *Buffer) {
 	b.Release()
 }
 
-// supersedeLocked drops the waiting sequenced frame of a lane: a newer one comes.
-func (q *outbox) supersedeLocked(l lane) {
-	for i := len(q.lossy) - 1; i >= 0; i-- {
-		s := &q.lossy[i]
-		if s.class == wire.ClassSequenced && s.lane == l && !s.dropped {
-			q.dropLocked(s)
-			q.stats.superseded++
-			return
-		}
-	}
-}
-
-// makeRoomLocked drops the oldest of a class when as many wait as may.
-func (q *outbox) makeRoomLocked(c wire.Class) {
-	limit := maxLossy
-	if c == wire.ClassSequenced {
-		limit = maxSequenced
-	}
-	n, oldest := 0, -1
-	for i := range q.lossy {
-		if s := &q.lossy[i]; s.class == c && !s.dropped {
-			n++
-			if oldest < 0 {
-				oldest = i
-			}
-		}
-	}
-	if n >= limit {
-		q.dropLocked(&q.lossy[oldest])
-		q.stats.overflowed++
-	}
-	if len(q.lossy) > 2*(maxLossy+maxSequenced) {
-		q.compactLocked()
-	}
-}
-
-func (q *outbox) dropLocked(s *segment) {
-	s.dropped = true
-	q.holes += s.n
-	q.frames--
-}
-
 // take returns the next bytes to write, whole frames, or nil. The caller gives
 // the buffer back to done.
 func (q *outbox) takeLocked() *Buffer {
@@ -335,54 +283,6 @@ func (q *outbox) cutLocked(n int) {
 		}
 	}
 	q.lossy = q.lossy[:k]
-}
-
-// expireLocked drops unreliable frames that have waited too long. Sequenced
-// ones stay: there is nothing newer of their lane.
-func (q *outbox) expireLocked() {
-	var now time.Time
-	for i := range q.lossy {
-		s := &q.lossy[i]
-		if s.dropped || s.at.IsZero() || s.class == wire.ClassSequenced {
-			continue
-		}
-		if now.IsZero() {
-			now = time.Now()
-		}
-		if now.Sub(s.at) > lossyTTL {
-			q.dropLocked(s)
-			q.stats.expired++
-		}
-	}
-}
-
-// compactLocked closes the holes.
-func (q *outbox) compactLocked() {
-	if q.out == nil {
-		return
-	}
-	b := q.out.data
-	w, r, k := 0, 0, 0
-	for _, s := range q.lossy {
-		w += copy(b[w:], b[r:s.off])
-		r = s.off
-		if s.dropped {
-			r += s.n
-			q.sent += uint64(s.n)
-			continue
-		}
-		s.off = w
-		w += copy(b[w:], b[r:r+s.n])
-		r += s.n
-		q.lossy[k] = s
-		k++
-	}
-	w += copy(b[w:], b[r:q.out.w])
-	q.out.w, q.holes, q.lossy = w, 0, q.lossy[:k]
-	if w == 0 {
-		q.releaseLocked(q.out)
-		q.out = nil
-	}
 }
 
 // deadlineLocked is when the oldest byte that waits will be too old. One byte

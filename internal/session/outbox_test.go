@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -315,4 +316,39 @@ func TestBudget(t *testing.T) {
 			t.Errorf("ended with %v", s.Err())
 		}
 	})
+}
+
+// The newest of a lane takes the place of the one that waits, also where there is
+// no room for another lane.
+func TestOutboxNewestArrivesAboveTheSoftLimit(t *testing.T) {
+	q := outbox{soft: 1000, hard: 10000, writing: true}
+	put := func(b byte, d wire.Delivery, n int) error {
+		frame := wire.AppendFrame(nil, wire.KindEvent, bytes.Repeat([]byte{b}, n))
+		buf, err := q.begin(len(frame), d, laneOf(d, 0, 0))
+		if err == nil {
+			q.commit(append(buf, frame...))
+		}
+		return err
+	}
+	for _, step := range []struct {
+		b    byte
+		d    wire.Delivery
+		n    int
+		want error
+	}{
+		{'o', wire.Sequenced(1), 100, nil},
+		{'r', wire.Reliable, 2000, nil},
+		{'x', wire.Sequenced(2), 100, ErrOverloaded},
+		{'n', wire.Sequenced(1), 100, nil},
+		{'t', wire.Sequenced(1), 9000, ErrOverloaded},
+	} {
+		if err := put(step.b, step.d, step.n); err != step.want {
+			t.Fatalf("%c: %v, want %v", step.b, err, step.want)
+		}
+	}
+	b := q.takeLocked()
+	got := b.data[:b.w]
+	if bytes.ContainsAny(got, "oxt") || !bytes.Contains(got, []byte("nnn")) {
+		t.Errorf("the newest that was accepted is not what waits")
+	}
 }

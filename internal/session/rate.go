@@ -19,6 +19,14 @@ func (r Rate) burst() float64 {
 	return max(1, 2*r.PerSecond)
 }
 
+// announced is the burst as clients are told it; 0 is unlimited.
+func (r Rate) announced() uint32 {
+	if !r.Limited() {
+		return 0
+	}
+	return uint32(r.burst())
+}
+
 // Bucket is a token bucket, full at first. The zero value is ready to use; it
 // is not safe for concurrent use.
 type Bucket struct {

@@ -86,7 +86,7 @@ func (s *Session) decode(b *Buffer) error {
 		err = protocolError("a message without a frame")
 	}
 	if len(s.touched) > 0 {
-		s.takeTurn() // a group may hold the reader up, and must not hold up what it would run
+		s.takeTurn() // for the same reason as in frame
 	}
 	if e := s.endRoutes(); err == nil { // what came before an error counts
 		err = e
@@ -134,6 +134,7 @@ func (s *Session) frame(k wire.Kind, body []byte, b *Buffer) error {
 		}
 	case wire.KindGroupSend, wire.KindGroupAck, wire.KindGroupSet:
 		if s.server {
+			s.takeTurn() // a group may hold the reader up, and must not hold up what it would run
 			return s.route(k, body, b)
 		}
 	default:

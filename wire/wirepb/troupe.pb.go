@@ -1268,7 +1268,7 @@ type GroupSend struct {
 	Params        []*Param               `protobuf:"bytes,4,rep,name=params,proto3" json:"params,omitempty"`
 	Delivery      uint32                 `protobuf:"varint,5,opt,name=delivery,proto3" json:"delivery,omitempty"`
 	Group         uint64                 `protobuf:"fixed64,8,opt,name=group,proto3" json:"group,omitempty"`
-	To            []uint64               `protobuf:"fixed64,9,rep,packed,name=to,proto3" json:"to,omitempty"` // none: every member; at most 4096
+	To            []uint64               `protobuf:"fixed64,9,rep,packed,name=to,proto3" json:"to,omitempty"` // none: every member; at most 256
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

@@ -1,0 +1,122 @@
+package session
+
+import (
+	"time"
+
+	"github.com/troupe-go/troupe/wire"
+)
+
+// admitLossyLocked makes room for a frame that may be dropped, or refuses it. A
+// sequenced one takes the place of the older one of its lane, for which the soft
+// limit does not stand in its way: the newest is what arrives.
+func (q *outbox) admitLossyLocked(n int, c wire.Class, l lane) error {
+	var old *segment
+	if c == wire.ClassSequenced {
+		old = q.waitingLocked(l)
+	}
+	limit, queued := q.soft, q.queuedLocked()
+	if old != nil {
+		limit, queued = q.hard, queued-old.n
+	}
+	if q.writing && queued+n > limit {
+		q.stats.accepted++
+		q.stats.overflowed++
+		return ErrOverloaded
+	}
+	switch {
+	case old != nil:
+		q.dropLocked(old)
+		q.stats.superseded++
+	case q.writing:
+		q.makeRoomLocked(c)
+	}
+	return nil
+}
+
+// waitingLocked is the sequenced frame of a lane that waits, or nil.
+func (q *outbox) waitingLocked(l lane) *segment {
+	for i := len(q.lossy) - 1; i >= 0; i-- {
+		if s := &q.lossy[i]; s.class == wire.ClassSequenced && s.lane == l && !s.dropped {
+			return s
+		}
+	}
+	return nil
+}
+
+// makeRoomLocked drops the oldest of a class when as many wait as may.
+func (q *outbox) makeRoomLocked(c wire.Class) {
+	limit := maxLossy
+	if c == wire.ClassSequenced {
+		limit = maxSequenced
+	}
+	n, oldest := 0, -1
+	for i := range q.lossy {
+		if s := &q.lossy[i]; s.class == c && !s.dropped {
+			n++
+			if oldest < 0 {
+				oldest = i
+			}
+		}
+	}
+	if n >= limit {
+		q.dropLocked(&q.lossy[oldest])
+		q.stats.overflowed++
+	}
+	if len(q.lossy) > 2*(maxLossy+maxSequenced) {
+		q.compactLocked()
+	}
+}
+
+func (q *outbox) dropLocked(s *segment) {
+	s.dropped = true
+	q.holes += s.n
+	q.frames--
+}
+
+// expireLocked drops unreliable frames that have waited too long. Sequenced
+// ones stay: there is nothing newer of their lane.
+func (q *outbox) expireLocked() {
+	var now time.Time
+	for i := range q.lossy {
+		s := &q.lossy[i]
+		if s.dropped || s.at.IsZero() || s.class == wire.ClassSequenced {
+			continue
+		}
+		if now.IsZero() {
+			now = time.Now()
+		}
+		if now.Sub(s.at) > lossyTTL {
+			q.dropLocked(s)
+			q.stats.expired++
+		}
+	}
+}
+
+// compactLocked closes the holes.
+func (q *outbox) compactLocked() {
+	if q.out == nil {
+		return
+	}
+	b := q.out.data
+	w, r, k := 0, 0, 0
+	for _, s := range q.lossy {
+		w += copy(b[w:], b[r:s.off])
+		r = s.off
+		if s.dropped {
+			r += s.n
+			q.sent += uint64(s.n)
+			continue
+		}
+		s.off = w
+		w += copy(b[w:], b[r:r+s.n])
+		r += s.n
+		q.lossy[k] = s
+		k++
+	}
+	w += copy(b[w:], b[r:q.out.w])
+	q.out.w, q.holes, q.lossy = w, 0, q.lossy[:k]
+	if w == 0 {
+		q.releaseLocked(q.out)
+		q.out = nil
+	}
+}
