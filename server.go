@@ -17,7 +17,9 @@ import (
 // methods may be called from any goroutine.
 type Server struct {
 	// Auth decides who a client is and sets Init.User; nil lets everybody in.
-	// It may block for 3 s. See peers.Config.
+	// Return peers.Refuse(wire.CodeAuth, "…") for a client that is wrong; any
+	// other error is a fault of the server's: it is logged, and the client is
+	// told no more than an internal error. Auth may block for 3 s.
 	Auth func(context.Context, *Init) error
 	// Peer makes the behaviour of a client, or refuses it with peers.Refuse.
 	Peer func(*Init) (Behavior, error)

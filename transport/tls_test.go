@@ -194,7 +194,7 @@ func TestListenFaults(t *testing.T) {
 		"tcp://game.example:0":   "AllowPlaintext",
 		"ws://:0/game":           "AllowPlaintext",
 		"udp://localhost:0":      "schemes are",
-		"localhost:4530":         "schemes are",
+		"localhost:4530":         "want scheme://host:port",
 		"tcp://localhost":        "want scheme://host:port",
 		"tcp://localhost:0/game": "want scheme://host:port",
 		"tls://localhost:0/":     "want scheme://host:port",

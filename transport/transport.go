@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -80,6 +81,9 @@ func (t *Transport) receive(c *actor.Context) {
 // (port 0 picks one) and the actor that owns the socket: stopping that closes it.
 func (t *Transport) Listen(rawURL string) (netip.AddrPort, actor.Ref, error) {
 	u, err := url.Parse(rawURL)
+	if err == nil && u.Scheme == "" || !strings.Contains(rawURL, "://") {
+		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %s: want scheme://host:port, such as tls://:4530", rawURL)
+	}
 	if err != nil {
 		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %w", err)
 	}

@@ -123,6 +123,9 @@ func TestFrameInPiecesAcrossALoan(t *testing.T) {
 			time.Sleep(time.Minute) // in vain: the valve knows no deadline
 			v.input <- ping()[2:]   // is read without a loan
 			expectFrames(t, v, "pong")
+			if got, want := s.Counts().BytesIn.Load(), len(stream)+len(opCode(4))+len(ping()); got != uint64(want) {
+				t.Errorf("%d bytes counted of %d", got, want)
+			}
 			if s.loan.Load().buf != nil {
 				t.Error("an idle session holds a buffer")
 			}
@@ -135,7 +138,7 @@ func TestTurnOfTheLastRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, r := range []*borrower{{fail: errors.New("no more")}, {early: true}} {
 			r.handle = func(uint16) { time.Sleep(time.Second) }
-			s, v := lending(t, r)
+			_, v := lending(t, r)
 			input := opCode(1)
 			if r.early {
 				input = append(input, wire.AppendFrame(nil, 0x7f, nil)...)
@@ -143,7 +146,7 @@ func TestTurnOfTheLastRead(t *testing.T) {
 			v.input <- input
 			synctest.Wait()
 			v.Close()
-			r.settle(s.env)
+			r.settle()
 			if r.handled.Load() != 1 || r.dispatched.Load() != 1 {
 				t.Errorf("handled %d, dispatched %d, want 1, 1", r.handled.Load(), r.dispatched.Load())
 			}

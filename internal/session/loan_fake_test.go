@@ -22,6 +22,7 @@ type borrower struct {
 	fail   error             // what EndRead returns, once it has lent
 	last   *Buffer           // the reader's: the race detector shows two of them
 
+	calls   Calls
 	mu      sync.Mutex
 	queue   []uint16
 	claimed bool
@@ -29,13 +30,16 @@ type borrower struct {
 	busy       atomic.Int32 // goroutines in handle
 	handled    atomic.Int64
 	dispatched atomic.Int64
-	elsewhere  sync.WaitGroup
+	turns      sync.WaitGroup // those that somebody is to run
 }
 
 func (r *borrower) Frame(k wire.Kind, body []byte, b *Buffer) error {
 	r.last = b
-	if k != wire.KindOperation {
-		return r.notes.Frame(k, body, nil)
+	if k == wire.KindResponse {
+		var m wire.Response
+		err := m.Parse(body)
+		r.calls.Answer(&m)
+		return err
 	}
 	var m wire.Operation
 	if err := m.Parse(body); err != nil {
@@ -55,14 +59,29 @@ func (r *borrower) EndRead() error {
 	return r.fail
 }
 
+// Ended has what came before a read's error handled.
+func (r *borrower) Ended(why *CloseError) {
+	if r.claim() {
+		r.Dispatch()
+	}
+	r.notes.Ended(why)
+}
+
 func (r *borrower) lend() {
-	r.mu.Lock()
-	claim := !r.claimed && len(r.queue) > 0
-	r.claimed = r.claimed || claim
-	r.mu.Unlock()
-	if claim {
+	if r.claim() {
 		r.s.Lend(r)
 	}
+}
+
+func (r *borrower) claim() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	idle := !r.claimed && len(r.queue) > 0
+	if idle {
+		r.claimed = true
+		r.turns.Add(1)
+	}
+	return idle
 }
 
 // Run implements Turn. As an actor does it goes on where a behaviour has ended
@@ -72,7 +91,7 @@ func (r *borrower) Run() {
 	defer func() {
 		if !ended {
 			r.busy.Store(0)
-			r.elsewhere.Go(r.Run)
+			go r.Run() // ends with an empty queue
 		}
 	}()
 	for {
@@ -80,6 +99,7 @@ func (r *borrower) Run() {
 		if len(r.queue) == 0 {
 			r.claimed, ended = false, true
 			r.mu.Unlock()
+			r.turns.Done()
 			return
 		}
 		code := r.queue[0]
@@ -97,7 +117,7 @@ func (r *borrower) Run() {
 // Dispatch implements Turn.
 func (r *borrower) Dispatch() {
 	r.dispatched.Add(1)
-	r.elsewhere.Go(r.Run)
+	go r.Run() // ends with an empty queue
 }
 
 // onlyReader sees that one goroutine at a time reads.
@@ -129,26 +149,35 @@ func lending(t *testing.T, r *borrower) (*Session, *valve) {
 	s.Start(r)
 	t.Cleanup(func() {
 		s.Abort()
-		r.settle(env)
+		r.settle()
+		expectRest(t, env)
 	})
 	return s, v
 }
 
 // settle checks what must be true of a session that has ended.
-func (r *borrower) settle(env *Env) {
+func (r *borrower) settle() {
 	r.t.Helper()
-	if err := env.Wait(context.Background()); err != nil {
-		r.t.Error(err)
-	}
-	r.elsewhere.Wait()
+	<-r.s.Done()
+	r.turns.Wait()
 	if _, ends := r.told(); len(ends) != 1 {
 		r.t.Errorf("the end was told as %v", ends)
 	}
-	if r.claimed || len(r.queue) > 0 {
-		r.t.Errorf("a turn was lost: claimed %v, %d operations in the queue", r.claimed, len(r.queue))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.queue) > 0 {
+		r.t.Errorf("%d operations are lost", len(r.queue))
+	}
+}
+
+// expectRest waits until nothing is left of an Env's sessions.
+func expectRest(t *testing.T, env *Env) {
+	t.Helper()
+	if err := env.Wait(context.Background()); err != nil {
+		t.Error(err)
 	}
 	if env.relief.on || len(env.relief.away) > 0 {
-		r.t.Errorf("somebody looks for %d readers", len(env.relief.away))
+		t.Errorf("somebody looks for %d readers", len(env.relief.away))
 	}
 }
 

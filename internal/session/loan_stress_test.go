@@ -30,21 +30,23 @@ const (
 func TestLoanStress(t *testing.T) {
 	var wg sync.WaitGroup
 	var sessions, handled atomic.Int64
+	env := NewEnv(Limits{PingInterval: -1, Linger: 50 * time.Millisecond})
 	over := time.Now().Add(time.Second)
 	for i := range uint64(8) {
 		wg.Go(func() { // ended by the time
 			random := rand.New(rand.NewPCG(i, 1))
 			for time.Now().Before(over) && !t.Failed() {
-				handled.Add(stressLoan(t, random))
+				handled.Add(stressLoan(t, env, random))
 				sessions.Add(1)
 			}
 		})
 	}
 	wg.Wait()
+	expectRest(t, env)
 	t.Logf("%d sessions, %d operations", sessions.Load(), handled.Load())
 }
 
-func stressLoan(t *testing.T, random *rand.Rand) (handled int64) {
+func stressLoan(t *testing.T, env *Env, random *rand.Rand) (handled int64) {
 	var near, far net.Conn
 	if random.IntN(2) == 0 {
 		far, near = overTCP(t)
@@ -53,7 +55,7 @@ func stressLoan(t *testing.T, random *rand.Rand) (handled int64) {
 	}
 	conn := NewConn(near)
 	conn.in = &onlyReader{source: conn.in, t: t}
-	s := New(2, conn, NewEnv(Limits{PingInterval: -1, Linger: 50 * time.Millisecond}), true)
+	s := New(2, conn, env, true)
 	r := &borrower{t: t, s: s, early: random.IntN(2) == 0}
 	last := make(chan struct{})
 	pause := time.Duration(random.IntN(30)) * time.Millisecond
@@ -106,7 +108,7 @@ func stressLoan(t *testing.T, random *rand.Rand) (handled int64) {
 	<-s.Done()
 	far.Close()
 	others.Wait()
-	r.settle(s.env)
+	r.settle()
 	if s.in.held != 0 {
 		t.Errorf("%d bytes are held", s.in.held)
 	}

@@ -2,7 +2,7 @@ package session
 
 import (
 	"context"
-	"runtime"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -11,7 +11,11 @@ import (
 	"github.com/troupe-go/troupe/wire"
 )
 
-const longest = reliefAfter * reliefTick // that a reader is away
+// How long a reader is away at least before it is relieved, and at most.
+const (
+	shortest = 10 * time.Millisecond
+	longest  = 20 * time.Millisecond
+)
 
 // expectPong checks how long a ping waits for its answer.
 func expectPong(t *testing.T, v *valve, least, most time.Duration) {
@@ -39,12 +43,12 @@ func expectPong(t *testing.T, v *valve, least, most time.Duration) {
 // A quick turn is the reader's own: it reads on behind it.
 func TestQuickTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := &borrower{handle: func(uint16) { time.Sleep(longest - reliefTick - 1) }}
+		r := &borrower{handle: func(uint16) { time.Sleep(shortest - 1) }}
 		_, v := lending(t, r)
 		for range 5 {
 			v.input <- opCode(1)
 			synctest.Wait()
-			expectPong(t, v, longest-reliefTick-1, longest-reliefTick)
+			expectPong(t, v, shortest-1, shortest)
 		}
 		if n := r.dispatched.Load(); n != 0 || r.handled.Load() != 5 {
 			t.Errorf("%d turns of %d were dispatched", n, r.handled.Load())
@@ -66,7 +70,7 @@ func TestReaderIsRelieved(t *testing.T) {
 			time.Sleep(offset * time.Millisecond)
 			v.input <- opCode(1)
 			synctest.Wait()
-			expectPong(t, v, longest-reliefTick, longest)
+			expectPong(t, v, shortest, longest)
 			expectPong(t, v, 0, 0)
 			v.input <- opCode(2) // waits for its turn, and holds nobody up
 			expectPong(t, v, 0, 0)
@@ -96,7 +100,7 @@ func TestReliefAtTheMomentOfReturn(t *testing.T) {
 // A relief that comes late finds another loan under way: it is none of its business.
 func TestReliefOfAnEarlierLoan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := &borrower{handle: func(uint16) { time.Sleep(longest - reliefTick - 1) }}
+		r := &borrower{handle: func(uint16) { time.Sleep(shortest - 1) }}
 		s, v := lending(t, r)
 		v.input <- opCode(1)
 		synctest.Wait()
@@ -108,7 +112,7 @@ func TestReliefOfAnEarlierLoan(t *testing.T) {
 		synctest.Wait()
 		l.takeOver(first)
 		l.takeOver(0)
-		expectPong(t, v, longest-reliefTick-1, longest-reliefTick)
+		expectPong(t, v, shortest-1, shortest)
 	})
 }
 
@@ -134,7 +138,6 @@ func TestLoanBeginsInTheReliefsList(t *testing.T) {
 // Whoever waits for an answer in his own turn has it at once.
 func TestCallInATurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var calls Calls
 		took := make(chan time.Duration, 1)
 		r := &borrower{}
 		s, v := lending(t, r)
@@ -142,16 +145,14 @@ func TestCallInATurn(t *testing.T) {
 			start := time.Now()
 			s.LiftGate()
 			defer s.LowerGate()
-			calls.Do(context.Background(), func(uint32) error {
-				v.input <- ping() // stands for the answer
-				go func() {
-					for len(v.frames(t)) == 0 {
-						runtime.Gosched()
-					}
-					calls.Answer(&wire.Response{Request: 1})
-				}()
+			_, err := r.calls.Do(context.Background(), func(n uint32) error {
+				m := wire.Response{Request: n}
+				v.input <- m.AppendFrame(nil)
 				return nil
 			})
+			if err != nil {
+				t.Error(err)
+			}
 			took <- time.Since(start)
 		}
 		v.input <- opCode(1)
@@ -178,7 +179,7 @@ func TestCallFromElsewhere(t *testing.T) {
 		time.Sleep(time.Hour)
 		v.input <- opCode(1)
 		synctest.Wait()
-		expectPong(t, v, longest-reliefTick, longest)
+		expectPong(t, v, shortest, longest)
 		if n := r.dispatched.Load(); n != 1 {
 			t.Errorf("%d turns were dispatched, want the one that began while the gate was lifted", n)
 		}
@@ -216,5 +217,34 @@ func TestLookEnds(t *testing.T) {
 		if took := time.Since(start); took > reliefTick {
 			t.Errorf("after the last session somebody looks for %v", took)
 		}
+	})
+}
+
+// Readers come and go in any order.
+func TestManyLoans(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		env := NewEnv(Limits{})
+		loans := make([]*loan, 20)
+		for i := range loans {
+			loans[i] = &loan{s: &Session{env: env}}
+		}
+		random := rand.New(rand.NewPCG(1, 1))
+		for range 100 {
+			for _, i := range random.Perm(len(loans)) {
+				env.relief.add(loans[i], 1)
+			}
+			for left, i := range random.Perm(len(loans)) {
+				env.relief.remove(loans[i], 1)
+				if n := len(env.relief.away); n != len(loans)-left-1 {
+					t.Fatalf("%d readers are away, want %d", n, len(loans)-left-1)
+				}
+				for k, l := range env.relief.away {
+					if l.at != k+1 {
+						t.Fatalf("reader %d does not know its place", k)
+					}
+				}
+			}
+		}
+		expectRest(t, env)
 	})
 }
