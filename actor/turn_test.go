@@ -200,7 +200,7 @@ func TestTurnBehindShutdown(t *testing.T) {
 				Turn{r.m}.Run()
 			}
 			if r.m.claim() {
-				Turn{r.m}.Dispatch()
+				Turn(r).Dispatch()
 			}
 		})
 	}

@@ -11,9 +11,10 @@ import (
 // test says; the rest waits until the valve opens. What it takes is one stream.
 type straw struct {
 	*valve
-	take   int   // bytes of each writeSome; negative: all
-	fail   error // what writeSome returns
-	from   *byte // where the last write of it stood
+	take   int    // bytes of each writeSome; negative: all
+	fail   error  // what writeSome returns
+	from   *byte  // where the last write of it stood
+	during func() // called while a shared write is under way
 	stream []byte
 }
 
@@ -35,6 +36,9 @@ func (w *straw) writeSome(p []byte) (int, error) {
 		n = min(n, w.take)
 	}
 	w.from = &p[0]
+	if w.during != nil {
+		w.during()
+	}
 	w.valve.keep(p[:n])
 	w.absorb()
 	return n, nil

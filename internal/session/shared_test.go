@@ -34,9 +34,10 @@ func TestSharedIsNotCopied(t *testing.T) {
 			t.Errorf("%d bytes of buffers are held", used)
 		}
 		expectSent(t, s, Sent{Accepted: 6, Written: 6})
-		put(s, wire.Reliable, "c") // is taken up
 		w.open()
-		w.expect(t, "c")
+		w.during = func() { put(s, wire.Reliable, "meanwhile") } // is taken up
+		s.SendShared(group("c"))
+		w.expect(t, "c", "meanwhile")
 	})
 }
 
@@ -100,7 +101,7 @@ func TestSharedLimits(t *testing.T) {
 		w.take = 1
 		frames, n := group(strings.Repeat("x", 1000))
 		queued := 0
-		for ; s.SendShared(frames, n) == nil; queued++ {
+		for ; queued < 100 && s.SendShared(frames, n) == nil; queued++ {
 		}
 		if queued != 1+20<<10/len(frames) {
 			t.Errorf("%d kilobytes were taken", queued)
@@ -125,6 +126,34 @@ func TestSharedLimits(t *testing.T) {
 			t.Errorf("who reads nothing is closed after %v: %v", took, s.Err())
 		}
 		checkSent(t, s)
+	})
+}
+
+// What was shared and has left makes what waits no older: who lags for ever, a
+// little, is not closed.
+func TestSharedAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, w := sharing(t, Limits{})
+		for range 5 {
+			s.SendShared(group(strings.Repeat("x", 10<<10)))
+		}
+		w.take = 1
+		s.SendShared(group("lags"))
+		for range 3 * maxAge / time.Second {
+			put(s, wire.Reliable, "lags as well")
+			time.Sleep(time.Second)
+			w.open() // for what is being written
+			w.shut()
+			synctest.Wait()
+		}
+		if s.Err() != nil {
+			t.Errorf("ended with %v", s.Err())
+		}
+		w.open()
+		synctest.Wait()
+		if n := len(w.frames(t)); n != 6+int(3*maxAge/time.Second) {
+			t.Errorf("%d frames have arrived", n)
+		}
 	})
 }
 
