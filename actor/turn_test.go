@@ -197,7 +197,7 @@ func TestTurnBehindShutdown(t *testing.T) {
 				if !r.m.claim() {
 					t.Fatal("not idle")
 				}
-				Turn{r.m}.Run()
+				Turn(r).Run()
 			}
 			if r.m.claim() {
 				Turn(r).Dispatch()
