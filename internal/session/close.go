@@ -25,7 +25,7 @@ func (s *Session) Abort() {
 
 // fail ends the session because of its connection.
 func (s *Session) fail(err error) {
-	ce := AsCloseError(err)
+	ce := asCloseError(err)
 	if isTimeout(err) {
 		ce = &CloseError{Code: wire.CodeSlow, Text: "nothing was read in time"}
 	}
@@ -104,8 +104,8 @@ func codeOf(n uint32) wire.Code {
 	return wire.Code(n)
 }
 
-// AsCloseError makes a CloseError of any error.
-func AsCloseError(err error) *CloseError {
+// asCloseError makes a CloseError of any error.
+func asCloseError(err error) *CloseError {
 	var ce *CloseError
 	if errors.As(err, &ce) {
 		return ce

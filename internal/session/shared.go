@@ -35,11 +35,8 @@ func (s *Session) SendShared(frames []byte, n int) error {
 }
 
 func (s *Session) putShared(frames []byte, n int) error {
-	b, err := s.out.begin(len(frames), wire.Reliable, lane{})
+	b, err := s.room(len(frames), wire.Reliable, lane{})
 	if err != nil {
-		if err == ErrOverloaded {
-			s.slow()
-		}
 		return err
 	}
 	s.out.commitFrames(append(b, frames...), n)

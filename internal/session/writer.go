@@ -140,14 +140,20 @@ func (s *Session) begin(k wire.Kind, size int, d wire.Delivery) ([]byte, error) 
 	if size+1 > s.env.FrameLimit {
 		return nil, ErrTooLarge
 	}
-	b, err := s.out.begin(wire.FrameSize(size), d, laneOf(d, 0, 0))
+	b, err := s.room(wire.FrameSize(size), d, laneOf(d, 0, 0))
 	if err != nil {
-		if err == ErrOverloaded && d.Class() == wire.ClassReliable {
-			s.slow()
-		}
 		return nil, err
 	}
 	return wire.AppendHeader(b, k, size), nil
+}
+
+// room is outbox.begin; a reliable message that does not fit ends the session.
+func (s *Session) room(n int, d wire.Delivery, l lane) ([]byte, error) {
+	b, err := s.out.begin(n, d, l)
+	if err == ErrOverloaded && d.Class() == wire.ClassReliable {
+		s.slow()
+	}
+	return b, err
 }
 
 // slow ends a session whose reliable queue is full: never a hole.
@@ -208,11 +214,8 @@ func (s *Session) putFrame(frame []byte, d wire.Delivery, l lane) error {
 	if len(frame) > wire.FrameSize(s.env.FrameLimit-1) {
 		return ErrTooLarge
 	}
-	b, err := s.out.begin(len(frame), d, l)
+	b, err := s.room(len(frame), d, l)
 	if err != nil {
-		if err == ErrOverloaded && d.Class() == wire.ClassReliable {
-			s.slow()
-		}
 		return err
 	}
 	return s.commit(append(b, frame...))
