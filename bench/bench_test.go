@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/troupe-go/troupe/internal/reliable/reliabletest"
 )
 
 // The servers are this test's own executable, as they are the command's.
@@ -21,7 +23,7 @@ func TestMain(m *testing.M) {
 		main()
 		os.Exit(0)
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, reliabletest.IgnoreKCP()...)
 }
 
 // runBench runs the command with little to do and returns what it prints.

@@ -73,6 +73,9 @@ func (c *Client) handle(b *batch) {
 		}
 		c.frame(&b.frames[i])
 	}
+	if b.buf == nil {
+		return
+	}
 	n := b.buf.Size()
 	b.release()
 	c.queue.handled(n)
@@ -94,6 +97,11 @@ func (c *Client) frame(f *frame) {
 		}
 	case wire.KindOperation:
 		c.operation(f)
+	case wire.KindPath:
+		if c.cfg.OnDatagrams != nil && c.begin() {
+			c.cfg.OnDatagrams(f.request != 0)
+			c.end()
+		}
 	case wire.KindGroupEntry:
 		c.groupEntry(f.entry)
 	case wire.KindGroupMessage:

@@ -10,6 +10,7 @@ import (
 
 	"github.com/troupe-go/troupe/internal/session"
 	"github.com/troupe-go/troupe/wire"
+	"github.com/troupe-go/troupe/wire/wirepb"
 )
 
 // Client is one session with a server. Its methods may be called from any
@@ -19,11 +20,17 @@ type Client struct {
 	cfg     Config
 	env     *session.Env
 	session *session.Session
+	port    *port             // nil without UDP; beside's goroutine has it where there is a stream
+	host    string            // of the URL, for UDP beside the stream
+	first   *wirepb.Datagrams // of the Welcome, where there is a stream
 	reply   []byte
 	offset  time.Duration // the server's clock minus ours, from the handshake
 	opened  chan struct{} // closed when OnOpen has returned
 	done    chan struct{} // closed when OnClose has returned
 	keeper  sync.WaitGroup
+
+	offers   chan *wirepb.Datagrams // that the server has answered Attach with
+	detached chan struct{}          // a token for each loss of UDP
 
 	calls  session.Calls
 	queue  queue
@@ -39,24 +46,43 @@ type Client struct {
 	ended ended
 }
 
-func newClient(cfg Config, conn *session.Conn, in *session.Admission, asked time.Time) *Client {
+func newClient(cfg Config, env *session.Env, in *session.Admission, asked time.Time) *Client {
 	now := time.Now()
 	c := &Client{
 		cfg:    cfg,
-		env:    session.NewEnv(cfg.Limits),
+		env:    env,
 		reply:  in.Reply,
 		offset: in.Time.Sub(asked.Add(now.Sub(asked) / 2)),
 		opened: make(chan struct{}),
 		done:   make(chan struct{}),
 		groups: make(map[wire.ID]*Group),
+
+		offers:   make(chan *wirepb.Datagrams, 1),
+		detached: make(chan struct{}, 1),
 	}
 	if n := int(in.Limits.Frame); n > 0 { // what the server takes
 		c.env.FrameLimit = min(c.env.FrameLimit, n)
 	}
-	c.session = session.New(in.ID, conn, c.env, false)
 	c.queue.init()
 	c.early.init()
 	return c
+}
+
+// over makes the session that conn carries.
+func (c *Client) over(conn *session.Conn, in *session.Admission, host string) {
+	c.session = session.New(in.ID, conn, c.env, false)
+	if in.Datagrams == nil {
+		return
+	}
+	c.host, c.first = host, in.Datagrams
+	c.session.Agree(session.Hooks{Changed: c.rerouted, Offered: c.offered})
+}
+
+func (c *Client) offered(dg *wirepb.Datagrams) {
+	select {
+	case c.offers <- dg:
+	default: // it was not asked for
+	}
 }
 
 // start begins to read and to call back, and waits for OnOpen.
@@ -64,10 +90,28 @@ func (c *Client) start() {
 	c.session.Start(&reader{c: c}) // ended by the connection's end
 	c.session.Ping()               // an error says that the session is over already
 	c.keeper.Go(c.keepAlive)       // ended by the reader's end
+	c.keeper.Go(c.keepPort)        // likewise
 	go c.run()                     // ended by the reader's end: it closes done
 	select {
 	case <-c.opened:
 	case <-c.done:
+	}
+}
+
+// keepPort has the session speak UDP beside its stream, where that was agreed
+// on, and closes the socket when the session is over.
+func (c *Client) keepPort() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var tries sync.WaitGroup
+	if c.first != nil {
+		tries.Go(func() { c.beside(ctx, c.first) }) // ended by ctx
+	}
+	<-c.session.Done()
+	cancel()
+	tries.Wait()
+	if c.port != nil {
+		c.port.end.Close()
 	}
 }
 
@@ -154,6 +198,9 @@ func failure(r *wire.Response) error {
 func (c *Client) Notify(code uint16, b wire.Body, d wire.Delivery) error {
 	return c.flush(c.session.PutOperation(&wire.Operation{Code: code, Delivery: d, Body: b}))
 }
+
+// Datagrams reports whether unreliable and sequenced messages go by UDP now.
+func (c *Client) Datagrams() bool { return c.session.Datagrams() }
 
 // RTT is the smoothed round-trip time, zero before the first ping was answered.
 func (c *Client) RTT() time.Duration {

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/troupe-go/troupe/internal/session"
+	"github.com/troupe-go/troupe/internal/udp"
 	"github.com/troupe-go/troupe/wire"
 )
 
@@ -19,6 +20,12 @@ import (
 // HandshakeTimeout is the time for each URL, from the dialling to the server's
 // answer.
 type Limits = session.Limits
+
+// Simulate makes the network worse, to try a game out: Delay and Jitter
+// time.Duration, and Loss float64, the share of packets that never arrive, from
+// 0 to 1. Each holds for either direction, so that a round trip takes twice the
+// delay. It is for UDP alone: a stream repairs what it does, at its own pace.
+type Simulate = udp.Simulate
 
 // Config tunes a Client. The zero value connects to servers whose certificate
 // the system trusts, and drops what it is told.
@@ -36,6 +43,12 @@ type Config struct {
 	// those that the environment names are not asked.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 
+	// ListenPacket opens the socket for udp:// and for UDP beside a stream; nil
+	// means one of the system's on any port.
+	ListenPacket func(ctx context.Context) (net.PacketConn, error)
+	StreamOnly   bool     // speak no UDP beside streams
+	Simulate     Simulate // a worse network than there is
+
 	Limits   Limits
 	Loopback bool // messages that this client sends to its groups come to its own OnMessage too
 
@@ -45,6 +58,7 @@ type Config struct {
 	OnEvent     func(wire.Event) // the server tells; lent
 	OnOperation func(*Operation) // the server asks or tells; without it what asks is failed with ResultUnknown; lent
 	OnGroup     func(*Group)     // this client has joined a group; set the group's callbacks here
+	OnDatagrams func(up bool)    // unreliable and sequenced messages go by UDP from now on, or by the stream again: told on change, not for udp://
 	OnClose     func(error)      // once, last; the error is a *CloseError
 }
 
@@ -52,6 +66,11 @@ func (cfg Config) withDefaults() Config {
 	cfg.Limits = cfg.Limits.WithDefaults()
 	if cfg.DialContext == nil {
 		cfg.DialContext = (&net.Dialer{KeepAlive: -1}).DialContext // pings keep the session alive
+	}
+	if cfg.ListenPacket == nil {
+		cfg.ListenPacket = func(ctx context.Context) (net.PacketConn, error) {
+			return new(net.ListenConfig).ListenPacket(ctx, "udp", ":0")
+		}
 	}
 	return cfg
 }
@@ -73,5 +92,6 @@ func (cfg Config) validate() error {
 	if l.QueueSoft > l.QueueHard {
 		faults = append(faults, fmt.Errorf("client: QueueSoft %d is above QueueHard %d", l.QueueSoft, l.QueueHard))
 	}
+	faults = append(faults, cfg.Simulate.Validate())
 	return errors.Join(faults...)
 }

@@ -15,7 +15,7 @@ import (
 const sdk = "troupe-go"
 
 // Dial connects to the first of the URLs that lets it in: tcp://host:port,
-// tls://host:port, ws://host/path or wss://host/path. They are tried in order,
+// tls://host:port, ws://host/path, wss://host/path or udp://host:port. They are tried in order,
 // each for at most Limits.HandshakeTimeout, until ctx ends. A server that
 // refuses ends the trying, unless it merely has no room or is going: its word
 // would be the same elsewhere. The error joins those of all attempts; a refusal
@@ -57,13 +57,13 @@ func parseURLs(urls []string) ([]*url.URL, error) {
 			return nil, fmt.Errorf("client: %w", err)
 		}
 		switch u.Scheme {
-		case "tcp", "tls":
+		case "tcp", "tls", "udp":
 			if u.Port() == "" || u.Path != "" || u.RawQuery != "" {
 				return nil, fmt.Errorf("client: %s: want %s://host:port", u.Redacted(), u.Scheme)
 			}
 		case "ws", "wss":
 		default:
-			return nil, fmt.Errorf("client: %s: the schemes are tcp, tls, ws and wss", u.Redacted())
+			return nil, fmt.Errorf("client: %s: the schemes are tcp, tls, ws, wss and udp", u.Redacted())
 		}
 		if u.Hostname() == "" || u.User != nil || u.Fragment != "" {
 			return nil, fmt.Errorf("client: %s: want a host, and neither user nor fragment: credentials are Config.Auth", u.Redacted())
@@ -104,13 +104,20 @@ func (cfg *Config) attempt(ctx context.Context, u *url.URL) (*Client, error) {
 
 // enter connects and says Hello.
 func (cfg *Config) enter(ctx context.Context, u *url.URL) (*Client, error) {
+	if u.Scheme == "udp" {
+		return cfg.enterUDP(ctx, u)
+	}
 	conn, err := cfg.connect(ctx, u)
 	if err != nil {
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() }) // wakes whatever waits
 	asked := time.Now()
-	in, err := conn.Greet(ctx, &session.Offer{App: cfg.App, SDK: sdk, Auth: cfg.Auth, Payload: cfg.Payload})
+	offer := &session.Offer{App: cfg.App, SDK: sdk, Auth: cfg.Auth, Payload: cfg.Payload}
+	if !cfg.StreamOnly {
+		offer.Features = session.FeatureDatagrams
+	}
+	in, err := conn.Greet(ctx, offer)
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
@@ -118,5 +125,7 @@ func (cfg *Config) enter(ctx context.Context, u *url.URL) (*Client, error) {
 		conn.Close()
 		return nil, err
 	}
-	return newClient(*cfg, conn, in, asked), nil
+	c := newClient(*cfg, session.NewEnv(cfg.Limits), in, asked)
+	c.over(conn, in, u.Hostname())
+	return c, nil
 }

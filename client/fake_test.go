@@ -46,7 +46,7 @@ func accept(t *testing.T, conn *session.Conn, env *session.Env) (*fake, error) {
 		conn.Close()
 		return nil, err
 	}
-	if err := conn.Welcome(ctx, fakeID, []byte("reply"), env); err != nil {
+	if err := conn.Welcome(ctx, fakeID, []byte("reply"), env, nil); err != nil {
 		conn.Close()
 		return nil, err
 	}
@@ -214,14 +214,14 @@ func (r route) Ack(position uint64) error {
 	return nil
 }
 
-func (r route) Set(m *wirepb.GroupSet) error {
+func (r route) Set(m *wirepb.GroupSet, _ bool) error {
 	r.f.mu.Lock()
 	defer r.f.mu.Unlock()
 	r.f.sets = append(r.f.sets, m)
 	return nil
 }
 
-func (r route) EndRead() error           { return nil }
+func (r route) EndRead(bool) error       { return nil }
 func (r route) Gone(*session.CloseError) {}
 
 // send sends frames in one write.

@@ -15,7 +15,7 @@ const maxBehind = 4 << 20
 // frame is one decoded frame, for the callbacks.
 type frame struct {
 	kind              wire.Kind
-	request           uint32             // of an operation
+	request           uint32             // of an operation; of word by tell: whether datagrams do
 	wire.GroupMessage                    // of an event and an operation too, as far as they go
 	entry             *wirepb.GroupEntry // of a group entry
 }
@@ -23,7 +23,7 @@ type frame struct {
 // batch is the frames of one read, views of one buffer.
 type batch struct {
 	frames []frame
-	buf    *session.Buffer
+	buf    *session.Buffer // nil for what no read has brought
 }
 
 var batches = sync.Pool{New: func() any { return new(batch) }}
@@ -66,6 +66,18 @@ func (q *queue) push(b *batch) int {
 	q.mu.Unlock()
 	q.signal()
 	return n
+}
+
+// tell queues word of what carries unreliable messages.
+func (q *queue) tell(datagrams bool) {
+	f := frame{kind: wire.KindPath}
+	if datagrams {
+		f.request = 1
+	}
+	q.mu.Lock()
+	q.batches = append(q.batches, &batch{frames: []frame{f}})
+	q.mu.Unlock()
+	q.signal()
 }
 
 func (q *queue) close(why *CloseError) {

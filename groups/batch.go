@@ -37,7 +37,7 @@ func newBatch(from *seat, buf *session.Buffer) *batch {
 func (b *batch) Release() {
 	b.from.peer.Session().Credit(b.charge)
 	b.buf.Release()
-	b.from, b.buf = nil, nil
+	b.from, b.buf, b.charge = nil, nil, 0
 	clear(b.messages)
 	b.messages = b.messages[:0]
 	batches.Put(b)

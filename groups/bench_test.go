@@ -53,7 +53,7 @@ func TestRelayDoesNotAllocate(t *testing.T) {
 	to := m
 	to.To = wire.MakeIDs(g.view.Load().seats[1].id, g.view.Load().seats[2].id)
 	relay := func() {
-		if r.Send(m, nil) != nil || r.Send(to, nil) != nil || r.EndRead() != nil {
+		if r.Send(m, nil) != nil || r.Send(to, nil) != nil || r.EndRead(true) != nil {
 			t.Fatal("closed")
 		}
 	}
@@ -86,7 +86,7 @@ func BenchmarkRelay500(b *testing.B) {
 	m := wire.GroupSend{Code: 1, Delivery: wire.Unreliable, Group: g.id, Body: wire.Payload(make([]byte, 64))}
 	b.ReportAllocs()
 	for b.Loop() {
-		if r.Send(m, nil) != nil || r.EndRead() != nil {
+		if r.Send(m, nil) != nil || r.EndRead(true) != nil {
 			b.Fatal("closed")
 		}
 	}

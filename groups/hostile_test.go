@@ -137,7 +137,7 @@ func TestKickEndsRelayAtOnce(t *testing.T) {
 			b.say(g, "to all", d)
 			b.say(g, "to it", d, a.id())
 		}
-		must(t, old.EndRead())
+		must(t, old.EndRead(true))
 		a.say(g, "later", wire.Reliable)
 		w.settle()
 		if got := append(a.heard(), b.heard()...); len(got) != 0 {
@@ -152,7 +152,7 @@ func TestKickEndsRelayAtOnce(t *testing.T) {
 		must(t, g.Join(a.peer, nil))
 		w.settle()
 		must(t, old.Send(wire.GroupSend{Delivery: wire.Unreliable, Body: text("late"), Group: g.ID()}, nil))
-		must(t, old.EndRead())
+		must(t, old.EndRead(true))
 		w.settle()
 		if got := b.heard(); len(got) != 0 {
 			t.Errorf("heard %q", got)

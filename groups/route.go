@@ -36,36 +36,45 @@ func (r *route) Send(m wire.GroupSend, buf *session.Buffer) error {
 	}
 	r.batch.messages = append(r.batch.messages, m)
 	if len(r.batch.messages) >= maxBatch {
-		return r.post()
+		if err := r.post(false); err != session.ErrWait { // what there is no room for yet waits for EndRead
+			return err
+		}
 	}
 	return nil
 }
 
 // EndRead implements session.Route.
-func (r *route) EndRead() error {
+func (r *route) EndRead(wait bool) error {
 	r.relay.flush()
-	err := r.post()
-	r.charged = false
+	err := r.post(wait)
+	if err != session.ErrWait {
+		r.charged = false
+	}
 	return err
 }
 
-// post gives what was gathered to the group's actor, and waits while that has
-// too much to do: the sender's reader stops, nobody else's.
-func (r *route) post() error {
+// post gives what was gathered to the group's actor. While that has too much to
+// do it waits, where it may: the sender's reader stops, nobody else's.
+func (r *route) post(wait bool) error {
 	b, g := r.batch, r.relay.g
 	if b == nil {
 		return nil
 	}
-	r.batch = nil
-	b.charge = batchCharge
-	if !r.charged {
-		b.charge, r.charged = b.buf.Size(), true
+	if b.charge == 0 { // else it has been here, and had to wait
+		b.charge = batchCharge
+		if !r.charged {
+			b.charge, r.charged = b.buf.Size(), true
+		}
+		r.seat.peer.Session().Charge(b.charge)
 	}
-	r.seat.peer.Session().Charge(b.charge)
 	posted := g.offer(b)
 	if posted == actor.Full {
+		if !wait {
+			return session.ErrWait
+		}
 		posted = g.offerPatiently(b)
 	}
+	r.batch = nil
 	switch posted {
 	case actor.Dead:
 		g.late.Add(uint64(len(b.messages)))
@@ -118,8 +127,12 @@ func (r *route) Ack(position uint64) error {
 }
 
 // Set implements session.Route.
-func (r *route) Set(m *wirepb.GroupSet) error {
-	if err := r.post(); err != nil { // what was sent before comes before
+func (r *route) Set(m *wirepb.GroupSet, wait bool) error {
+	if err := r.post(wait); err == session.ErrWait {
+		r.seat.answer(m.Request, ErrOverloaded)
+		r.seat.peer.Session().Flush()
+		return nil
+	} else if err != nil { // what was sent before comes before
 		return err
 	}
 	set, err := wire.ParamsPB(m.Set)

@@ -100,7 +100,7 @@ func (w *world) serve(c *session.Conn, welcome bool) *peers.Peer {
 	}
 	id, reply := in.Welcome()
 	if welcome {
-		if err := c.Welcome(context.Background(), id, reply, w.env); err != nil {
+		if err := c.Welcome(context.Background(), id, reply, w.env, nil); err != nil {
 			w.t.Error(err)
 			return nil
 		}

@@ -48,6 +48,9 @@ type Config struct {
 	TrustedProxies []netip.Prefix // whose word on a client's address is taken: X-Forwarded-For, and PROXY v2 with ProxyProtocol
 	ProxyProtocol  bool           // connections of TrustedProxies begin with a PROXY protocol header, version 2
 
+	DatagramHost string // where clients that came by a stream find the UDP listener; "" is where they found the stream
+	SecondPort   int    // of UDP listeners, by which clients learn of what kind their NAT is; 0 means the next one, if it is free; negative: none
+
 	AcceptRate               Rate // connections of all addresses; zero means 1,000/s with bursts of 2,000
 	AcceptRatePerAddress     Rate // of one IPv4 address or IPv6 /64; zero means 10/s with bursts of 40
 	MaxConnections           int  // at once; 0 means 65,536
@@ -132,4 +135,18 @@ type Stats struct {
 	Handshaking int // now
 	Connections int // now, handshakes included
 	QueuedBytes int64
+
+	Datagrams Datagrams
+}
+
+// Datagrams counts what UDP listeners have had to do with, in packets.
+type Datagrams struct {
+	In        uint64
+	Hellos    uint64 // answered by a cookie
+	Excess    uint64 // HELLOs and handshakes over their rates
+	Unknown   uint64 // for nobody here: foreign, stale
+	Forged    uint64 // did not open
+	Replayed  uint64 // came a second time, or too late
+	Malformed uint64
+	Dropped   uint64 // on the way out
 }

@@ -14,35 +14,55 @@ import (
 // greet does Hello and Welcome on a connection that is counted under entered,
 // and hands the session over.
 func (t *Transport) greet(ctx context.Context, sc *session.Conn, url string, entered netip.Addr) {
-	who, err := t.hello(ctx, sc, url)
+	who, features, err := t.hello(ctx, sc, url, 0)
 	t.limit.shook(entered)
 	if err != nil {
 		t.turnAway(sc, url, err)
 		t.limit.leave(entered)
 		return
 	}
+	var beside *beside // UDP, where there is any and the client asks for it
+	if d := t.door.Load(); d != nil && features&session.FeatureDatagrams != 0 {
+		beside = d.beside()
+	}
 	id, reply := who.Welcome()
-	if err := sc.Welcome(ctx, id, reply, t.env); err != nil {
+	if err := sc.Welcome(ctx, id, reply, t.env, beside.first()); err != nil {
 		who.Abandon()
-		if errors.Is(err, wire.ErrTooLarge) { // the application's fault
-			t.cfg.Logger.Error("welcome", slog.String("listener", url), slog.Any("addr", sc.RemoteAddr()), slog.Any("err", err))
-			err = &session.RefusedError{Code: wire.CodeInternal}
-		}
-		t.turnAway(sc, url, err)
+		beside.end()
+		t.turnAway(sc, url, t.unwelcome(url, sc.RemoteAddr(), err))
 		t.limit.leave(entered)
 		return
 	}
 	t.admitted.Add(1)
 	s := session.New(id, sc, t.env, true)
-	s.OnEnd(func() { t.limit.leave(entered) })
+	beside.begin(s)
+	s.OnEnd(func() {
+		t.limit.leave(entered)
+		beside.end()
+	})
 	who.Start(s)
 }
 
-// hello waits for the client's Hello and has it judged.
-func (t *Transport) hello(ctx context.Context, sc *session.Conn, url string) (Admitted, error) {
+// unwelcome is what the client is told when its Welcome can't be sent.
+func (t *Transport) unwelcome(url string, remote netip.AddrPort, err error) error {
+	if !errors.Is(err, wire.ErrTooLarge) {
+		return err
+	}
+	// The application's fault.
+	t.cfg.Logger.Error("welcome", slog.String("listener", url), slog.Any("addr", remote), slog.Any("err", err))
+	return &session.RefusedError{Code: wire.CodeInternal}
+}
+
+// hello waits for the client's Hello and has it judged. suite is that of the
+// datagrams which carry it, 0 on streams: a client that was told of another one
+// has been lied to.
+func (t *Transport) hello(ctx context.Context, sc *session.Conn, url string, suite uint32) (who Admitted, features uint64, err error) {
 	offer, err := session.ReadHello(ctx, sc)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
+	}
+	if offer.Suite != suite {
+		return nil, 0, &session.RefusedError{Code: wire.CodeVersion, Text: "the Hello names another suite than the datagrams"}
 	}
 	h := &Hello{
 		Listener: url, App: offer.App, SDK: offer.SDK, Auth: offer.Auth, Payload: offer.Payload,
@@ -51,19 +71,18 @@ func (t *Transport) hello(ctx context.Context, sc *session.Conn, url string) (Ad
 	if state, ok := sc.TLS(); ok {
 		h.TLS = &state
 	}
-	who, err := t.judge(ctx, h)
-	if err == nil {
-		return who, nil
+	if who, err = t.judge(ctx, h); err == nil {
+		return who, offer.Features, nil
 	}
 	var refused *session.RefusedError
 	switch {
 	case errors.As(err, &refused):
-		return nil, refused
+		return nil, 0, refused
 	case ctx.Err() != nil: // whatever came of it
-		return nil, ctx.Err()
+		return nil, 0, ctx.Err()
 	}
 	t.blame(url, h.Remote, err)
-	return nil, &session.RefusedError{Code: wire.CodeInternal}
+	return nil, 0, &session.RefusedError{Code: wire.CodeInternal}
 }
 
 // judge calls admit, which is the application's.

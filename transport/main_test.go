@@ -5,10 +5,12 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/troupe-go/troupe/internal/reliable/reliabletest"
 )
 
 func TestMain(m *testing.M) {
 	flag.Parse()
 	flag.Set("test.parallel", "24") // most tests wait for sockets and deadlines
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, reliabletest.IgnoreKCP()...)
 }

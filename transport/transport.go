@@ -31,13 +31,16 @@ type Transport struct {
 	started chan struct{}   // closed once the actor runs
 	ctx     context.Context // of the handshakes of Handler; ends with the actor
 	cancel  context.CancelFunc
-	crew    crew // those handshakes
+	crew    crew                 // those handshakes
+	door    atomic.Pointer[door] // of the first UDP listener, which sessions of streams are told of; nil: none
 
 	accepted, throttled, refused, failed, admitted atomic.Uint64
 	quiet, faults                                  throttle
 
-	mu     sync.Mutex
-	secure *tls.Config // made on first use
+	mu      sync.Mutex
+	secure  *tls.Config         // made on first use
+	doors   []*door             // of all UDP listeners there have been
+	retired []*session.Endpoint // of those that have stopped
 }
 
 // New starts a transport actor below the top actor of sys. admit decides on
@@ -76,8 +79,9 @@ func (t *Transport) receive(c *actor.Context) {
 	}
 }
 
-// Listen opens a socket for a URL: tcp://, tls://, ws:// or wss:// with host,
-// port, and for WebSocket a path. It returns the address that it listens on
+// Listen opens a socket for a URL: tcp://, tls://, ws://, wss:// or udp:// with
+// host, port, and for WebSocket a path. Clients that came by a stream are told of
+// the first udp:// listener, and speak UDP with it beside the stream. It returns the address that it listens on
 // (port 0 picks one) and the actor that owns the socket: stopping that closes it.
 func (t *Transport) Listen(rawURL string) (netip.AddrPort, actor.Ref, error) {
 	u, err := url.Parse(rawURL)
@@ -89,6 +93,8 @@ func (t *Transport) Listen(rawURL string) (netip.AddrPort, actor.Ref, error) {
 	}
 	l := &listener{t: t, url: rawURL, path: u.Path, started: make(chan struct{})}
 	switch u.Scheme {
+	case "udp":
+		return t.listenUDP(rawURL, u)
 	case "tcp", "ws":
 		l.http = u.Scheme == "ws"
 		if err := t.checkPlaintext(u); err != nil {
@@ -100,7 +106,7 @@ func (t *Transport) Listen(rawURL string) (netip.AddrPort, actor.Ref, error) {
 			return netip.AddrPort{}, actor.Ref{}, err
 		}
 	default:
-		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %s: the schemes are tcp, tls, ws and wss", rawURL)
+		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %s: the schemes are tcp, tls, ws, wss and udp", rawURL)
 	}
 	if u.Port() == "" || !l.http && u.Path != "" {
 		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %s: want scheme://host:port, with a path for ws and wss only", rawURL)
@@ -173,7 +179,15 @@ func (t *Transport) Ref() actor.Ref { return t.ref }
 // who own sessions have stopped.
 func (t *Transport) Wait(ctx context.Context) error {
 	t.env.GiveUp()
-	return t.env.Wait(ctx)
+	err := t.env.Wait(ctx)
+	t.mu.Lock()
+	left := t.retired
+	t.retired = nil
+	t.mu.Unlock()
+	for _, e := range left {
+		e.Close()
+	}
+	return err
 }
 
 // Stats may be called from any goroutine.
@@ -187,6 +201,11 @@ func (t *Transport) Stats() Stats {
 		QueuedBytes: t.env.Budget.Used(),
 	}
 	s.Connections, s.Handshaking = t.limit.counts()
+	t.mu.Lock()
+	for _, d := range t.doors {
+		d.count(&s.Datagrams)
+	}
+	t.mu.Unlock()
 	return s
 }
 

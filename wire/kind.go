@@ -17,9 +17,13 @@ const (
 	KindClose     Kind = 4  // Close, the last frame of its sender
 	KindPing      Kind = 5  // Ping*
 	KindPong      Kind = 6  // Pong*
+	KindPath      Kind = 7  // Path
 	KindOperation Kind = 8  // Operation*
 	KindResponse  Kind = 9  // Response*
 	KindEvent     Kind = 10 // Event*
+	KindDatagrams Kind = 11 // Datagrams, server to client
+	KindAttach    Kind = 12 // Attach, client to server
+	KindSequenced Kind = 13 // a sequence number of 4 bytes and a frame of a sequenced message
 
 	KindGroupEntry   Kind = 16 // GroupEntry, server to client
 	KindGroupMessage Kind = 17 // GroupMessage*, server to client
@@ -47,12 +51,20 @@ func (k Kind) String() string {
 		return "ping"
 	case KindPong:
 		return "pong"
+	case KindPath:
+		return "path"
 	case KindOperation:
 		return "operation"
 	case KindResponse:
 		return "response"
 	case KindEvent:
 		return "event"
+	case KindDatagrams:
+		return "datagrams"
+	case KindAttach:
+		return "attach"
+	case KindSequenced:
+		return "sequenced"
 	case KindGroupEntry:
 		return "group entry"
 	case KindGroupMessage:

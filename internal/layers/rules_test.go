@@ -62,6 +62,7 @@ func (p pkg) checkImport(here layer, imported string, test bool) []string {
 	switch {
 	case !ok:
 		return []string{fmt.Sprintf("%s imports %s, which has no place in the table of layers", p.ImportPath, imported)}
+	case isHelper(path) && test: // wherever it stands
 	case there.path != here.path && !slices.Contains(here.imports, there.path) && !(test && slices.Contains(here.tests, there.path)):
 		return []string{fmt.Sprintf("%s imports %s: upward, or not in the table", p.ImportPath, imported)}
 	case isHelper(path) && !test:

@@ -9,11 +9,16 @@ const module = "github.com/troupe-go/troupe"
 // reading the architecture.
 var layers = []layer{
 	{path: "wire"},
-	{path: "internal/session", imports: []string{"wire"}},
-	{path: "client", imports: []string{"wire", "internal/session"}},
+	{path: "internal/packet"},
+	{path: "internal/udp"},
+	{path: "internal/reliable"},
+	{path: "internal/handshake"},
+	{path: "internal/simnet"}, // for tests
+	{path: "internal/session", imports: []string{"wire", "internal/packet", "internal/udp", "internal/reliable"}, tests: []string{"internal/simnet"}},
+	{path: "client", imports: []string{"wire", "internal/session", "internal/packet", "internal/udp", "internal/handshake"}, tests: []string{"internal/simnet"}},
 
 	{path: "actor"},
-	{path: "transport", imports: []string{"wire", "internal/session", "actor"}},
+	{path: "transport", imports: []string{"wire", "internal/session", "internal/packet", "internal/udp", "internal/handshake", "actor"}, tests: []string{"client", "internal/simnet"}},
 	{path: "peers", imports: []string{"wire", "internal/session", "actor", "transport"}, tests: []string{"client"}},
 	{path: "groups", imports: []string{"wire", "internal/session", "actor", "transport", "peers"}, tests: []string{"client"}},
 	{path: "s2s", imports: []string{"wire", "internal/session", "actor", "transport", "peers"}},
@@ -41,7 +46,7 @@ var confined = []struct {
 	tests  bool   // its users' tests may import it too
 }{
 	{module: "github.com/asynkron/protoactor-go", to: "actor", tests: true},
-	{module: "github.com/xtaci/kcp-go", to: "internal/session"},
+	{module: "github.com/xtaci/kcp-go", to: "internal/reliable"},
 }
 
 const (

@@ -20,6 +20,10 @@ func (s *Session) Abort() {
 	s.discard.Store(true)
 	s.out.abandon()
 	s.in.close()
+	if s.conn == nil {
+		s.cutLink()
+		return
+	}
 	s.conn.Close()
 }
 
@@ -40,16 +44,25 @@ func (s *Session) fail(err error) {
 func (s *Session) shut(ce *CloseError, discard bool) {
 	s.discard.Store(true)
 	s.in.close()
+	frame := closeFrame(ce)
+	if s.conn == nil {
+		s.shutLink(ce, frame, discard)
+		return
+	}
+	if !s.out.finish(frame, discard) {
+		return
+	}
+	s.env.wg.Go(func() { s.linger(ce, discard) }) // ended by its timeouts
+}
+
+func closeFrame(ce *CloseError) []byte {
 	// The text is for people; too long a one must not make a frame that can't be sent.
 	msg := &wirepb.Close{Code: uint32(ce.Code), Text: clip(ce.Text, 512)}
 	frame, err := wire.MarshalFrame(nil, wire.KindClose, msg)
 	if err != nil { // the text is not UTF-8
 		frame, _ = wire.MarshalFrame(nil, wire.KindClose, &wirepb.Close{Code: msg.Code})
 	}
-	if !s.out.finish(frame, discard) {
-		return
-	}
-	s.env.wg.Go(func() { s.linger(ce, discard) }) // ended by its timeouts
+	return frame
 }
 
 // linger waits until the last frame has left, says goodbye, gives the other end

@@ -23,6 +23,7 @@ type Limits struct {
 	QueueHard        int           // queued bytes at which a session is closed as slow; 0 means 1 MiB
 	Budget           int64         // bytes of all queues of the process; 0 means a quarter of GOMEMLIMIT, else 1 GiB
 	Rate             Rate          // messages from one connection; zero means 5,000/s with bursts of 10,000
+	Pace             Rate          // bytes that one session sends by UDP; zero means 4 MiB/s with bursts of 256 KiB
 }
 
 // WithDefaults fills a copy.
@@ -40,8 +41,13 @@ func (l Limits) WithDefaults() Limits {
 	if l.Rate == (Rate{}) {
 		l.Rate = Rate{PerSecond: 5000, Burst: 10000}
 	}
+	if l.Pace == (Rate{}) {
+		l.Pace = Rate{PerSecond: 4 << 20, Burst: 256 << 10}
+	}
 	return l
 }
+
+func (e *Env) pace() Rate { return e.Pace }
 
 // Env is what the sessions of one server or one client share.
 type Env struct {

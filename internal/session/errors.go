@@ -16,6 +16,8 @@ var (
 	ErrTooLarge = errors.New("troupe: message too large")
 	// ErrNoSuchChannel says that the delivery names no class there is.
 	ErrNoSuchChannel = errors.New("troupe: no such channel or class")
+	// ErrWait says that a Route has to wait, and must not; see there.
+	ErrWait = errors.New("troupe: the group is busy")
 	// ErrOverloaded says that a queue is full. For a reliable message the
 	// session is closed behind it; others are merely dropped.
 	ErrOverloaded = errors.New("troupe: queue full")

@@ -102,7 +102,7 @@ func serveFuzz(t *testing.T, env *Env, nc net.Conn, how uint8) {
 			c.Close()
 			return
 		}
-		if err := c.Welcome(ctx, 2, nil, env); err != nil {
+		if err := c.Welcome(ctx, 2, nil, env, nil); err != nil {
 			c.Close()
 			return
 		}
@@ -168,8 +168,8 @@ type fuzzRoute struct{}
 
 func (fuzzRoute) Send(m wire.GroupSend, _ *Buffer) error { _ = m.Clone(); return nil }
 func (fuzzRoute) Ack(uint64) error                       { return nil }
-func (fuzzRoute) Set(*wirepb.GroupSet) error             { return nil }
-func (fuzzRoute) EndRead() error                         { return nil }
+func (fuzzRoute) Set(*wirepb.GroupSet, bool) error       { return nil }
+func (fuzzRoute) EndRead(bool) error                     { return nil }
 func (fuzzRoute) Gone(*CloseError)                       {}
 
 // fuzzReceiver reads as a peer does, and echoes.

@@ -13,6 +13,8 @@ type gate struct {
 	held    int
 	lifted  int // callers of lift
 	closed  bool
+	missed  bool          // pass has said no since it last opened
+	opened  func()        // called when it opens after that, outside of mu; set before anyone charges
 	stopped bool          // the reader waits, or is about to go on
 	waiting chan struct{} // closed to wake the reader; nil while it does not wait
 }
@@ -28,7 +30,28 @@ func (g *gate) credit(n int) {
 	g.mu.Lock()
 	g.held -= n
 	g.wakeLocked()
+	g.unlock()
+}
+
+// pass reports whether there is room. Where there is none, opened is called
+// once there is.
+func (g *gate) pass() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.missed = !g.openLocked()
+	return !g.missed
+}
+
+// unlock unlocks mu, and tells whom pass has turned away that it is open.
+func (g *gate) unlock() {
+	tell := g.missed && g.opened != nil && g.openLocked()
+	if tell {
+		g.missed = false
+	}
 	g.mu.Unlock()
+	if tell {
+		g.opened()
+	}
 }
 
 // lift lets the reader pass at the limit until as many lower have been called.
@@ -36,7 +59,7 @@ func (g *gate) lift() {
 	g.mu.Lock()
 	g.lifted++
 	g.wakeLocked()
-	g.mu.Unlock()
+	g.unlock()
 }
 
 func (g *gate) lower() {
@@ -89,5 +112,5 @@ func (g *gate) close() {
 	g.mu.Lock()
 	g.closed = true
 	g.wakeLocked()
-	g.mu.Unlock()
+	g.unlock()
 }

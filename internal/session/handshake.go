@@ -26,7 +26,12 @@ type Offer struct {
 	App           string
 	SDK           string
 	Auth, Payload []byte
+	Features      uint64
+	Suite         uint32 // of the datagrams that carry the Hello; 0 on streams
 }
+
+// FeatureDatagrams says that an end speaks UDP beside the stream.
+const FeatureDatagrams = 1
 
 // ReadHello waits for the client's first frame until the deadline of ctx. An
 // error is a CloseError or a RefusedError for what the client has sent, that of
@@ -53,7 +58,7 @@ func ReadHello(ctx context.Context, c *Conn) (*Offer, error) {
 	case len(m.App) > maxApp || !utf8.ValidString(m.App):
 		return nil, &RefusedError{Code: wire.CodeApp, Text: "no such application"}
 	}
-	return &Offer{App: m.App, SDK: m.Sdk, Auth: m.Auth, Payload: m.Payload}, nil
+	return &Offer{App: m.App, SDK: m.Sdk, Auth: m.Auth, Payload: m.Payload, Features: m.Features, Suite: m.Suite}, nil
 }
 
 // readFirst reads one frame; what has come behind it is left in c.ahead. What
@@ -156,13 +161,20 @@ func (c *Conn) Refuse(ctx context.Context, r *RefusedError, linger time.Duration
 	}
 }
 
-// Welcome tells the client that it is in.
-func (c *Conn) Welcome(ctx context.Context, id wire.ID, reply []byte, env *Env) error {
+// Welcome tells the client that it is in; by dg how to speak UDP, where both
+// ends do.
+func (c *Conn) Welcome(ctx context.Context, id wire.ID, reply []byte, env *Env, dg *wirepb.Datagrams) error {
+	var features uint64
+	if dg != nil {
+		features = FeatureDatagrams
+	}
 	return c.send(ctx, wire.KindWelcome, &wirepb.Welcome{
-		Peer:  uint64(id),
-		Reply: reply,
-		Time:  uint64(time.Now().UnixMicro()),
-		Node:  uint32(id >> 48),
+		Peer:      uint64(id),
+		Reply:     reply,
+		Time:      uint64(time.Now().UnixMicro()),
+		Node:      uint32(id >> 48),
+		Features:  features,
+		Datagrams: dg,
 		Limits: &wirepb.Limits{
 			Frame:          uint32(env.FrameLimit),
 			OperationRate:  uint32(math.Ceil(max(env.Rate.PerSecond, 0))), // 0 would say unlimited
@@ -179,13 +191,18 @@ type Admission struct {
 	Reply  []byte
 	Time   time.Time // the server's clock when it answered
 	Limits *wirepb.Limits
+
+	Datagrams *wirepb.Datagrams // nil where the ends do not both speak UDP
 }
 
 // Greet sends a Hello and waits for the answer until ctx ends. A server that
 // declines gives a RefusedError.
 func (c *Conn) Greet(ctx context.Context, o *Offer) (*Admission, error) {
 	c.lift() // the client need not fear its server
-	hello := &wirepb.Hello{Version: wire.Version, App: o.App, Sdk: o.SDK, Auth: o.Auth, Payload: o.Payload}
+	hello := &wirepb.Hello{
+		Version: wire.Version, App: o.App, Sdk: o.SDK, Auth: o.Auth, Payload: o.Payload,
+		Features: o.Features, Suite: o.Suite,
+	}
 	if proto.Size(hello) >= maxHello || len(o.Auth) > maxAuth {
 		return nil, fmt.Errorf("troupe: Hello: %w: auth may have %d bytes, all of it %d", ErrTooLarge, maxAuth, maxHello)
 	}
@@ -216,5 +233,9 @@ func (c *Conn) Greet(ctx context.Context, o *Offer) (*Admission, error) {
 	if m.Limits == nil {
 		m.Limits = &wirepb.Limits{}
 	}
-	return &Admission{ID: wire.ID(m.Peer), Reply: m.Reply, Time: time.UnixMicro(int64(m.Time)), Limits: m.Limits}, nil
+	in := &Admission{ID: wire.ID(m.Peer), Reply: m.Reply, Time: time.UnixMicro(int64(m.Time)), Limits: m.Limits}
+	if m.Features&o.Features&FeatureDatagrams != 0 && m.Datagrams != nil {
+		in.Datagrams = m.Datagrams
+	}
+	return in, nil
 }

@@ -126,7 +126,7 @@ func TestGreetAndWelcome(t *testing.T) {
 		if _, err := ReadHello(t.Context(), conn); err != nil {
 			t.Error(err)
 		}
-		if err := conn.Welcome(t.Context(), 0x5_0000_0000_0007, []byte("reply"), env); err != nil {
+		if err := conn.Welcome(t.Context(), 0x5_0000_0000_0007, []byte("reply"), env, nil); err != nil {
 			t.Error(err)
 		}
 	}()

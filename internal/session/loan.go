@@ -31,26 +31,31 @@ func (s *Session) Lend(t Turn) {
 	l.turn = t
 }
 
-func (s *Session) lent() bool {
-	l := s.loan.Load()
-	return l != nil && l.turn != nil
-}
-
 // takeTurn passes on a turn that the reader has no time for: it ends.
 func (s *Session) takeTurn() {
-	if s.lent() {
-		l := s.loan.Load()
-		l.turn.Dispatch()
-		l.turn = nil
+	if t := s.grabTurn(); t != nil {
+		t.Dispatch()
 	}
+}
+
+// grabTurn takes the turn of the present read from the loan, or returns nil.
+func (s *Session) grabTurn() Turn {
+	l := s.loan.Load()
+	if l == nil {
+		return nil
+	}
+	t := l.turn
+	l.turn = nil
+	return t
 }
 
 // loan is a reader that does something else.
 type loan struct {
 	s *Session
 
+	turn Turn // of the read under way; whoever decodes it has it
+
 	// the reader's
-	turn Turn
 	buf  *Buffer // what the next read goes on with
 	hint int
 	last uint32 // the number of the last loan
@@ -65,12 +70,11 @@ type loan struct {
 	tick uint32 // when it began
 }
 
-// lend runs the turn. It reports whether this goroutine is still the reader; b,
+// lend runs t. It reports whether this goroutine is still the reader; b,
 // what the next read goes on with, belongs to whoever is.
-func (s *Session) lend(b *Buffer, hint int) bool {
+func (s *Session) lend(t Turn, b *Buffer, hint int) bool {
 	l := s.loan.Load()
-	t := l.turn
-	l.turn, l.buf, l.hint = nil, b, hint
+	l.buf, l.hint = b, hint
 	l.last = max(l.last+1, 1)
 	n := l.last
 	s.env.relief.add(l, n)

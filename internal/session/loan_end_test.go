@@ -166,11 +166,11 @@ func TestTwoTurnsInARead(t *testing.T) {
 	var first, second counted
 	s.Lend(&first)
 	s.Lend(&second)
-	if first.dispatched.Load() != 1 || second.dispatched.Load() != 0 || !s.lent() {
+	if first.dispatched.Load() != 1 || second.dispatched.Load() != 0 || s.loan.Load().turn == nil {
 		t.Errorf("dispatched %d and %d, want 1 and 0", first.dispatched.Load(), second.dispatched.Load())
 	}
 	s.takeTurn()
-	if s.takeTurn(); second.dispatched.Load() != 1 || first.dispatched.Load() != 1 || s.lent() {
+	if s.takeTurn(); second.dispatched.Load() != 1 || first.dispatched.Load() != 1 || s.loan.Load().turn != nil {
 		t.Errorf("dispatched %d and %d, want 1 and 1", first.dispatched.Load(), second.dispatched.Load())
 	}
 }
@@ -182,8 +182,8 @@ type fullGroup struct {
 }
 
 func (g *fullGroup) Send(wire.GroupSend, *Buffer) error { time.Sleep(5 * time.Second); return nil }
-func (g *fullGroup) Set(*wirepb.GroupSet) error         { time.Sleep(5 * time.Second); return nil }
-func (g *fullGroup) EndRead() error                     { time.Sleep(5 * time.Second); return nil }
+func (g *fullGroup) Set(*wirepb.GroupSet, bool) error   { time.Sleep(5 * time.Second); return nil }
+func (g *fullGroup) EndRead(bool) error                 { time.Sleep(5 * time.Second); return nil }
 func (g *fullGroup) Ack(p uint64) error                 { g.acks.Store(p); return nil }
 
 // A group that holds the reader up does not hold up what it would run.

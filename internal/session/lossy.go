@@ -92,6 +92,53 @@ func (q *outbox) expireLocked() {
 	}
 }
 
+// hold says that what waits can't be written now, and that dropping begins.
+func (q *outbox) hold() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.writing {
+		return
+	}
+	q.writing = true
+	now := time.Now()
+	for i := range q.lossy {
+		q.lossy[i].at = now
+	}
+}
+
+// takeLossy takes all that waits in an outbox of lossy frames alone, with their
+// places in the buffer, appended to frames. The caller gives the buffer back.
+func (q *outbox) takeLossy(frames []segment) (*Buffer, []segment) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.writing = false
+	if q.out == nil {
+		return nil, frames
+	}
+	q.expireLocked()
+	if q.holes > 0 {
+		q.compactLocked()
+	}
+	b := q.out
+	if b == nil {
+		return nil, frames
+	}
+	q.sent += uint64(b.w)
+	q.stats.written += uint64(q.frames)
+	frames = append(frames, q.lossy...)
+	q.out, q.frames, q.lossy = nil, 0, q.lossy[:0]
+	if cap(q.lossy) > maxLossy {
+		q.lossy = nil
+	}
+	return b, frames
+}
+
+// giveBack gives back what takeLossy returned.
+func (q *outbox) giveBack(b *Buffer) {
+	q.budget.add(-b.Size())
+	b.Release()
+}
+
 // compactLocked closes the holes.
 func (q *outbox) compactLocked() {
 	if q.out == nil {

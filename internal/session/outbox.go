@@ -46,6 +46,7 @@ type outbox struct {
 type segment struct {
 	off, n  int
 	class   wire.Class
+	twice   bool
 	lane    lane      // of a sequenced one
 	at      time.Time // zero when it was put in with nothing being written
 	dropped bool
@@ -97,7 +98,7 @@ func (q *outbox) begin(n int, d wire.Delivery, l lane) ([]byte, error) {
 	}
 	q.growLocked(n)
 	if d.Class() != wire.ClassReliable {
-		s := segment{off: q.out.w, n: n, class: d.Class(), lane: l}
+		s := segment{off: q.out.w, n: n, class: d.Class(), twice: d.IsTwice(), lane: l}
 		if q.writing {
 			s.at = time.Now()
 		}

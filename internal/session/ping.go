@@ -17,16 +17,37 @@ type clock struct {
 
 // RTT is the smoothed round-trip time and its mean deviation (RFC 6298's
 // weights); zero before the first ping was answered.
+//
+// Where messages go by UDP it is that of UDP.
 func (s *Session) RTT() (rtt, deviation time.Duration) {
-	return time.Duration(s.clock.rtt.Load()), time.Duration(s.clock.vary.Load())
+	c := s.time()
+	return time.Duration(c.rtt.Load()), time.Duration(c.vary.Load())
+}
+
+// time is the clock of the way that pings go.
+func (s *Session) time() *clock {
+	if d := s.dg.Load(); d != nil && d.up.Load() {
+		if l := d.link.Load(); l != nil && l.clock.rtt.Load() != 0 {
+			return &l.clock
+		}
+	}
+	return &s.clock
 }
 
 // ClockOffset is the other end's clock minus this one's, from the ping that was
 // answered fastest; it is wrong by at most half that ping's round trip.
-func (s *Session) ClockOffset() time.Duration { return time.Duration(s.clock.offset.Load()) }
+func (s *Session) ClockOffset() time.Duration { return time.Duration(s.time().offset.Load()) }
 
 // Ping measures the round trip once. Sessions do it by themselves.
 func (s *Session) Ping() error {
+	if d := s.dg.Load(); d != nil {
+		if l := d.link.Load(); l != nil && (s.conn == nil || d.up.Load()) {
+			l.ping()
+		}
+		if s.conn == nil {
+			return nil
+		}
+	}
 	m := wire.Ping{Time: uint64(time.Now().UnixNano())}
 	if err := s.out.putControl(m.AppendFrame(nil)); err != nil {
 		return err
@@ -59,12 +80,17 @@ func (s *Session) ponged(body []byte) error {
 	if err := m.Parse(body); err != nil {
 		return protocolError("%v", err)
 	}
+	s.clock.answered(&m, s.now)
+	return nil
+}
+
+// answered takes the answer to a ping.
+func (c *clock) answered(m *wire.Pong, now time.Time) {
 	sent := int64(m.Time)
-	rtt := s.now.UnixNano() - sent
+	rtt := now.UnixNano() - sent
 	if rtt <= 0 || rtt > int64(time.Minute) { // not an answer to ours
-		return nil
+		return
 	}
-	c := &s.clock
 	if old := c.rtt.Load(); old == 0 {
 		c.rtt.Store(rtt)
 		c.vary.Store(rtt / 2)
@@ -76,7 +102,6 @@ func (s *Session) ponged(body []byte) error {
 		c.best.Store(rtt)
 		c.offset.Store(int64(m.Now)*1000 - (sent + rtt/2))
 	}
-	return nil
 }
 
 // patience is how often a sender may be refused before it is closed: as often

@@ -18,33 +18,46 @@ func (s *Session) read() {
 // readOn reads from b on, of which carried bytes have been seen before.
 func (s *Session) readOn(b *Buffer, carried int, err error) {
 	for err == nil {
-		s.now = time.Now()
-		s.lastRead.Store(s.now.UnixNano())
 		hint := smallBuffer
 		if len(b.room()) == 0 { // more is waiting
 			hint = min(b.Size()+1, largeBuffer)
 		}
 		s.counts.BytesIn.Add(uint64(len(b.unread()) - carried))
-		begun := b.r
-		if err = s.decode(b); err != nil {
+		var turn Turn
+		b, turn, err = s.take(b)
+		s.digest() // what came by datagrams meanwhile
+		if err != nil {
 			break
 		}
-		b = s.rest(b, b.r > begun)
 		if carried = 0; b != nil {
 			carried = len(b.unread())
 		}
-		if s.conn.ws != nil && b != nil {
-			err = protocolError("a message must be whole frames")
-			break
-		}
-		if s.lent() && !s.lend(b, hint) {
+		if turn != nil && !s.lend(turn, b, hint) {
 			return // another goroutine is the reader now
 		}
 		b, err = s.await(b, hint)
 	}
-	s.takeTurn()
 	b.release()
 	s.finishRead(err)
+}
+
+// take decodes what was read, and returns what is left of it for the next read
+// and what the reader is to do before that, if anything.
+func (s *Session) take(b *Buffer) (rest *Buffer, turn Turn, err error) {
+	s.decoding.Lock()
+	defer s.decoding.Unlock()
+	s.now = time.Now()
+	s.lastRead.Store(s.now.UnixNano())
+	s.patient = true
+	begun := b.r
+	if err = s.decode(b); err != nil {
+		return b, nil, err
+	}
+	b = s.rest(b, b.r > begun)
+	if s.conn.ws != nil && b != nil {
+		return b, nil, protocolError("a message must be whole frames")
+	}
+	return b, s.grabTurn(), nil
 }
 
 // await waits until there may be another read, and reads.
@@ -82,9 +95,14 @@ func (s *Session) decode(b *Buffer) error {
 	}
 	n, err := s.frames(b)
 	s.counts.FramesIn.Add(n)
-	if err == nil && s.conn.ws != nil && n == 0 {
+	if err == nil && s.conn != nil && s.conn.ws != nil && n == 0 {
 		err = protocolError("a message without a frame")
 	}
+	return s.endRead(err)
+}
+
+// endRead ends a read whose frames were handed on, with an error or without.
+func (s *Session) endRead(err error) error {
 	if len(s.touched) > 0 {
 		s.takeTurn() // for the same reason as in frame
 	}
@@ -126,6 +144,8 @@ func (s *Session) frame(k wire.Kind, body []byte, b *Buffer) error {
 		return s.ponged(body)
 	case wire.KindClose:
 		return remoteClose(body)
+	case wire.KindPath, wire.KindDatagrams, wire.KindAttach, wire.KindSequenced:
+		return s.datagramFrame(k, body, b)
 	case wire.KindOperation, wire.KindResponse:
 		return s.recv.Frame(k, body, b)
 	case wire.KindEvent, wire.KindGroupEntry, wire.KindGroupMessage:
@@ -221,14 +241,25 @@ func (s *Session) finishRead(err error) {
 		s.out.abandon()
 		s.depart(ce)
 	}
-	if s.onEnd != nil {
-		s.onEnd()
-	}
-	s.recv.Ended(ce)
+	s.leave()
+	s.tellEnd(ce)
 	if local {
 		s.swallow()
 	}
 	s.readerEnded()
+}
+
+// tellEnd tells the Receiver, when nothing more can come.
+func (s *Session) tellEnd(ce *CloseError) {
+	if s.onEnd != nil {
+		s.onEnd()
+	}
+	s.decoding.Lock()
+	defer s.decoding.Unlock()
+	s.finished = true
+	s.takeTurn()
+	s.recv.Ended(ce)
+	s.takeTurn()
 }
 
 // depart closes the connection of a session that the other end has ended. A

@@ -14,10 +14,12 @@ type Route interface {
 	Send(m wire.GroupSend, b *Buffer) error
 	// Ack takes an acknowledgement.
 	Ack(position uint64) error
-	// Set takes a wish to change the group's properties.
-	Set(m *wirepb.GroupSet) error
-	// EndRead comes after a read in which Send was called.
-	EndRead() error
+	// Set takes a wish to change the group's properties. wait says whether it
+	// may hold up the reader.
+	Set(m *wirepb.GroupSet, wait bool) error
+	// EndRead comes after a read in which Send was called. Where it would have
+	// to wait and must not it returns ErrWait, and is called again.
+	EndRead(wait bool) error
 	// Gone says that the session has ended.
 	Gone(*CloseError)
 }
@@ -108,6 +110,9 @@ func (s *Session) routeSend(body []byte, b *Buffer) error {
 	if err := m.Parse(body); err != nil {
 		return protocolError("%v", err)
 	}
+	if m.Delivery.Class() == wire.ClassReliable && s.conn != nil && !s.patient {
+		return protocolError("a reliable message can't come by datagram")
+	}
 	if ok, err := s.Admit(); !ok {
 		if err == nil && m.Delivery.Class() == wire.ClassReliable { // never a hole
 			err = &CloseError{Code: wire.CodeRate, Text: "too many reliable messages"}
@@ -135,7 +140,7 @@ func (s *Session) routeSet(body []byte) error {
 		return err
 	}
 	if r, ok := s.Routes()[wire.ID(m.Group)]; ok {
-		return r.Set(&m)
+		return r.Set(&m, s.patient)
 	}
 	s.counts.Late.Add(1)
 	s.decline(m.Request, wire.ResultNotMember, "not a member of the group")
@@ -153,15 +158,20 @@ func (s *Session) decline(request uint32, result int32, text string) {
 }
 
 // endRoutes ends the read of the routes in which Send was called, and returns
-// the first error.
+// the first error. With ErrWait there are routes left.
 func (s *Session) endRoutes() (err error) {
+	left := s.touched[:0]
 	for i, r := range s.touched {
 		s.touched[i] = nil
-		if e := r.EndRead(); err == nil {
+		e := r.EndRead(s.patient)
+		if e == ErrWait {
+			left = append(left, r)
+		}
+		if err == nil || err == ErrWait && e != nil {
 			err = e
 		}
 	}
-	s.touched = s.touched[:0]
+	s.touched = left
 	return err
 }
 

@@ -26,7 +26,7 @@ type Receiver interface {
 type Session struct {
 	// set once
 	id     wire.ID
-	conn   *Conn
+	conn   *Conn // nil on udp://
 	env    *Env
 	server bool
 	recv   Receiver
@@ -35,13 +35,21 @@ type Session struct {
 	out outbox
 	in  gate
 
-	// the reader's
+	// decoding's: whoever hands on what was read, be it from the stream or from
+	// datagrams, holds it
+	decoding sync.Mutex
 	now      time.Time // of the read under way
 	bucket   Bucket
 	refused  *patience // nil until something was refused
 	touched  []Route   // routes with something gathered in this read
+	patient  bool      // this read may be held up
+	finished bool      // the Receiver has been told of the end
+
+	// the reader's
 	due      time.Time // the read deadline for the rest of a frame; zero when none is set
 	frameMax int
+
+	dg atomic.Pointer[datagrams] // nil until there are any
 
 	loan atomic.Pointer[loan] // nil until the reader has had a Turn
 
@@ -56,6 +64,7 @@ type Session struct {
 	over  bool          // the reader has ended
 	ended chan struct{} // closed then; nil until somebody waits for it
 	slot  int           // in the sweeper, see there
+	swept uint64        // frames that had come at its last turn; who sweeps has it
 
 	routed sync.Mutex // writers of routes
 	sealed bool       // no more routes
@@ -64,19 +73,28 @@ type Session struct {
 // Counts of one session, for statistics.
 type Counts struct {
 	FramesIn, BytesIn, Skipped, Refused, Late atomic.Uint64
+
+	Stale  atomic.Uint64 // sequenced messages that came after a newer one
+	Unread atomic.Uint64 // datagrams for which the receiver had no room
+	Moves  atomic.Uint64 // changes of the other end's address
 }
 
 // New makes the session of a finished handshake. Nothing is read before Start.
 func New(id wire.ID, c *Conn, env *Env, server bool) *Session {
 	c.lift()
 	c.hurry(env.FrameTimeout)
-	s := &Session{id: id, conn: c, env: env, server: server, frameMax: env.FrameLimit}
-	s.out.soft, s.out.hard, s.out.budget = env.QueueSoft, env.QueueHard, env.Budget
-	s.lastRead.Store(time.Now().UnixNano())
+	s := makeSession(id, c, env, server)
 	if l, ok := c.out.(*layeredSink); ok {
 		l.nb.behind = s.kick
 	}
 	env.sweeper.expect(s)
+	return s
+}
+
+func makeSession(id wire.ID, c *Conn, env *Env, server bool) *Session {
+	s := &Session{id: id, conn: c, env: env, server: server, frameMax: env.FrameLimit}
+	s.out.soft, s.out.hard, s.out.budget = env.QueueSoft, env.QueueHard, env.Budget
+	s.lastRead.Store(time.Now().UnixNano())
 	return s
 }
 
@@ -88,6 +106,15 @@ func (s *Session) Start(r Receiver) {
 		r.Ended(s.Err())
 		return
 	}
+	if s.conn == nil {
+		d := s.dg.Load()
+		d.ready.Store(true)
+		s.resumeLink() // what has come meanwhile
+		return
+	}
+	if d := s.dg.Load(); d != nil {
+		d.ready.Store(true)
+	}
 	s.env.wg.Go(s.read) // ended by the connection's end
 }
 
@@ -95,7 +122,10 @@ func (s *Session) Start(r Receiver) {
 func (s *Session) giveUp() {
 	s.because(&CloseError{Code: wire.CodeAborted})
 	s.out.abandon()
-	s.conn.Close()
+	if s.conn != nil {
+		s.conn.Close()
+	}
+	s.leave()
 	if s.onEnd != nil {
 		s.onEnd()
 	}
@@ -108,11 +138,21 @@ func (s *Session) OnEnd(f func()) { s.onEnd = f }
 // ID is the peer's id.
 func (s *Session) ID() wire.ID { return s.id }
 
-// RemoteAddr is the other end's address.
-func (s *Session) RemoteAddr() netip.AddrPort { return s.conn.RemoteAddr() }
+// RemoteAddr is the other end's address. On udp:// it may change.
+func (s *Session) RemoteAddr() netip.AddrPort {
+	if s.conn == nil {
+		return s.dg.Load().link.Load().Remote()
+	}
+	return s.conn.RemoteAddr()
+}
 
 // LocalAddr is this end's address.
-func (s *Session) LocalAddr() netip.AddrPort { return s.conn.LocalAddr() }
+func (s *Session) LocalAddr() netip.AddrPort {
+	if s.conn == nil {
+		return s.dg.Load().link.Load().e.LocalAddr()
+	}
+	return s.conn.LocalAddr()
+}
 
 // FrameLimit is the largest frame that may be sent here, in either direction.
 func (s *Session) FrameLimit() int { return s.env.FrameLimit }

@@ -14,8 +14,11 @@ type sharer interface {
 // stand, and one copy in the processor's cache serves all. They must not change
 // until it returns.
 func (s *Session) SendShared(frames []byte, n int) error {
-	raw, ok := s.conn.out.(sharer)
-	if !ok || !s.out.claim(len(frames), n) {
+	var raw sharer
+	if s.conn != nil {
+		raw, _ = s.conn.out.(sharer)
+	}
+	if raw == nil || !s.out.claim(len(frames), n) {
 		err := s.putShared(frames, n)
 		s.Flush()
 		return err
@@ -35,11 +38,11 @@ func (s *Session) SendShared(frames []byte, n int) error {
 }
 
 func (s *Session) putShared(frames []byte, n int) error {
-	b, err := s.room(len(frames), wire.Reliable, lane{})
+	b, q, err := s.room(len(frames), wire.Reliable, lane{})
 	if err != nil {
 		return err
 	}
-	s.out.commitFrames(append(b, frames...), n)
+	q.commitFrames(append(b, frames...), n)
 	return nil
 }
 

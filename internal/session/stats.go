@@ -14,16 +14,36 @@ type Sent struct {
 
 // Sent may be called from any goroutine.
 func (s *Session) Sent() Sent {
-	q := &s.out
+	var sum Sent
+	s.out.addTo(&sum)
+	if d := s.dg.Load(); d != nil {
+		d.addTo(&sum)
+	}
+	return sum
+}
+
+func (q *outbox) addTo(sum *Sent) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return Sent{
-		Accepted:   q.stats.accepted,
-		Written:    q.stats.written,
-		Superseded: q.stats.superseded,
-		Expired:    q.stats.expired,
-		Overflowed: q.stats.overflowed,
-		Discarded:  q.stats.discarded,
-		Queued:     uint64(q.frames + q.nCtl),
-	}
+	sum.add(&q.stats, q.frames+q.nCtl)
+}
+
+func (sum *Sent) add(st *outStats, queued int) {
+	sum.Accepted += st.accepted
+	sum.Written += st.written
+	sum.Superseded += st.superseded
+	sum.Expired += st.expired
+	sum.Overflowed += st.overflowed
+	sum.Discarded += st.discarded
+	sum.Queued += uint64(queued)
+}
+
+func (sum *Sent) plus(o *Sent) {
+	sum.Accepted += o.Accepted
+	sum.Written += o.Written
+	sum.Superseded += o.Superseded
+	sum.Expired += o.Expired
+	sum.Overflowed += o.Overflowed
+	sum.Discarded += o.Discarded
+	sum.Queued += o.Queued
 }

@@ -80,9 +80,35 @@ func (e *Env) Sweep(now time.Time) {
 		switch {
 		case e.IdleTimeout > 0 && silent > e.IdleTimeout && !s.in.stuck(): // a stuck reader is our own doing
 			s.shut(s.because(&CloseError{Code: wire.CodeTimeout, Text: "nothing heard for too long"}), true)
-		case e.PingInterval > 0:
+		case e.PingInterval > 0 && s.pings():
 			s.Ping() // an error says that the session is closing or lags: either shows elsewhere
 		}
+	}
+}
+
+// pings reports whether a session is to be pinged in its turn. A server leaves
+// it to the clients of udp://, who must keep their NATs' mappings anyway, unless
+// it has something to measure by: an idle session costs one packet each way.
+func (s *Session) pings() bool {
+	if s.conn != nil || !s.server {
+		return true
+	}
+	rtt, _ := s.RTT()
+	n := s.counts.FramesIn.Load()
+	busy := n != s.swept
+	s.swept = n
+	return busy || rtt == 0
+}
+
+// GiveUp ends a session that is not going to be started.
+func (s *Session) GiveUp() {
+	w := &s.env.sweeper
+	w.mu.Lock()
+	_, mine := w.newcomer[s]
+	delete(w.newcomer, s)
+	w.mu.Unlock()
+	if mine {
+		s.giveUp()
 	}
 }
 

@@ -10,6 +10,14 @@ import (
 // is written by a goroutine that lives until the queue is empty. Whoever put
 // frames in and has no more of them flushes.
 func (s *Session) Flush() {
+	if d := s.dg.Load(); d != nil {
+		if l := d.link.Load(); l != nil {
+			l.flush()
+		}
+		if s.conn == nil {
+			return
+		}
+	}
 	q := &s.out
 	q.mu.Lock()
 	if q.writing || q.out == nil && q.nCtl == 0 {
@@ -128,32 +136,46 @@ func (q *outbox) signalLocked() {
 	}
 }
 
-// put is the common end of the Put methods.
-func (s *Session) commit(b []byte) error {
-	if s.out.commit(b) {
+// queue is what room has locked, and commit unlocks.
+type queue interface {
+	// commitFrames takes n frames that were appended to what begin returned. It
+	// reports whether so much waits that it should be flushed now.
+	commitFrames(b []byte, n int) (full bool)
+}
+
+// commit is the common end of the Put methods.
+func (s *Session) commit(q queue, b []byte) error {
+	if q.commitFrames(b, 1) {
 		s.Flush()
 	}
 	return nil
 }
 
-func (s *Session) begin(k wire.Kind, size int, d wire.Delivery) ([]byte, error) {
+func (s *Session) begin(k wire.Kind, size int, d wire.Delivery) ([]byte, queue, error) {
 	if size+1 > s.env.FrameLimit {
-		return nil, ErrTooLarge
+		return nil, nil, ErrTooLarge
 	}
-	b, err := s.room(wire.FrameSize(size), d, laneOf(d, 0, 0))
+	b, q, err := s.room(wire.FrameSize(size), d, laneOf(d, 0, 0))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return wire.AppendHeader(b, k, size), nil
+	return wire.AppendHeader(b, k, size), q, nil
 }
 
-// room is outbox.begin; a reliable message that does not fit ends the session.
-func (s *Session) room(n int, d wire.Delivery, l lane) ([]byte, error) {
-	b, err := s.out.begin(n, d, l)
+// room finds the queue for n bytes of frames and locks it; the caller appends
+// them to what it returns and gives that to commit. With an error nothing is
+// locked. A reliable message that does not fit ends the session.
+func (s *Session) room(n int, d wire.Delivery, l lane) (b []byte, q queue, err error) {
+	if dg := s.dg.Load(); dg != nil {
+		b, q, err = dg.room(n, d, l)
+	} else {
+		b, err = s.out.begin(n, d, l)
+		q = &s.out
+	}
 	if err == ErrOverloaded && d.Class() == wire.ClassReliable {
 		s.slow()
 	}
-	return b, err
+	return b, q, err
 }
 
 // slow ends a session whose reliable queue is full: never a hole.
@@ -165,38 +187,38 @@ func (s *Session) slow() {
 // to the caller, copies what m holds, and returns ErrClosed, ErrTooLarge,
 // ErrNoSuchChannel or ErrOverloaded.
 func (s *Session) PutOperation(m *wire.Operation) error {
-	b, err := s.begin(wire.KindOperation, m.Size(), m.Delivery)
+	b, q, err := s.begin(wire.KindOperation, m.Size(), m.Delivery)
 	if err != nil {
 		return err
 	}
-	return s.commit(m.Append(b))
+	return s.commit(q, m.Append(b))
 }
 
 // PutResponse queues a response.
 func (s *Session) PutResponse(m *wire.Response) error {
-	b, err := s.begin(wire.KindResponse, m.Size(), m.Delivery)
+	b, q, err := s.begin(wire.KindResponse, m.Size(), m.Delivery)
 	if err != nil {
 		return err
 	}
-	return s.commit(m.Append(b))
+	return s.commit(q, m.Append(b))
 }
 
 // PutEvent queues an event.
 func (s *Session) PutEvent(m *wire.Event) error {
-	b, err := s.begin(wire.KindEvent, m.Size(), m.Delivery)
+	b, q, err := s.begin(wire.KindEvent, m.Size(), m.Delivery)
 	if err != nil {
 		return err
 	}
-	return s.commit(m.Append(b))
+	return s.commit(q, m.Append(b))
 }
 
 // PutGroupSend queues a group message of a client.
 func (s *Session) PutGroupSend(m *wire.GroupSend) error {
-	b, err := s.begin(wire.KindGroupSend, m.Size(), m.Delivery)
+	b, q, err := s.begin(wire.KindGroupSend, m.Size(), m.Delivery)
 	if err != nil {
 		return err
 	}
-	return s.commit(m.Append(b))
+	return s.commit(q, m.Append(b))
 }
 
 // PutFrame queues a whole encoded frame: what is sent to many is encoded once.
@@ -214,9 +236,9 @@ func (s *Session) putFrame(frame []byte, d wire.Delivery, l lane) error {
 	if len(frame) > wire.FrameSize(s.env.FrameLimit-1) {
 		return ErrTooLarge
 	}
-	b, err := s.room(len(frame), d, l)
+	b, q, err := s.room(len(frame), d, l)
 	if err != nil {
 		return err
 	}
-	return s.commit(append(b, frame...))
+	return s.commit(q, append(b, frame...))
 }

@@ -8,13 +8,15 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/troupe-go/troupe/internal/reliable/reliabletest"
+
 	"github.com/troupe-go/troupe/client"
 	"github.com/troupe-go/troupe/peers"
 	"github.com/troupe-go/troupe/peers/peerstest"
 	"github.com/troupe-go/troupe/wire"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, reliabletest.IgnoreKCP()...) }
 
 // guest is shown the door when it does nothing for a minute.
 type guest struct{ patience time.Duration }

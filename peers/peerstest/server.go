@@ -130,7 +130,7 @@ func (s *Server) greet(sc *session.Conn) {
 		return
 	}
 	id, reply := who.Welcome()
-	if err := sc.Welcome(ctx, id, reply, s.env); err != nil {
+	if err := sc.Welcome(ctx, id, reply, s.env, nil); err != nil {
 		who.Abandon()
 		sc.Close()
 		return

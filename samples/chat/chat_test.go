@@ -15,9 +15,11 @@ import (
 	"github.com/troupe-go/troupe/client"
 	"github.com/troupe-go/troupe/wire"
 	"go.uber.org/goleak"
+
+	"github.com/troupe-go/troupe/internal/reliable/reliabletest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, reliabletest.IgnoreKCP()...) }
 
 const patience = 20 * time.Second
 

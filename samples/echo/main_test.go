@@ -11,12 +11,14 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/troupe-go/troupe/internal/reliable/reliabletest"
+
 	"github.com/troupe-go/troupe"
 	"github.com/troupe-go/troupe/client"
 	"github.com/troupe-go/troupe/wire"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, reliabletest.IgnoreKCP()...) }
 
 // The pin that a server without a certificate prints is all that a client needs.
 func TestEchoOverTLS(t *testing.T) {

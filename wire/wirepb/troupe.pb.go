@@ -1453,7 +1453,7 @@ type Hello struct {
 	App           string                 `protobuf:"bytes,2,opt,name=app,proto3" json:"app,omitempty"`
 	Auth          []byte                 `protobuf:"bytes,3,opt,name=auth,proto3" json:"auth,omitempty"`           // for the server's authenticator, at most 2 KiB
 	Payload       []byte                 `protobuf:"bytes,4,opt,name=payload,proto3" json:"payload,omitempty"`     // for the application
-	Features      uint64                 `protobuf:"fixed64,5,opt,name=features,proto3" json:"features,omitempty"` // bits offered
+	Features      uint64                 `protobuf:"fixed64,5,opt,name=features,proto3" json:"features,omitempty"` // bits offered; 1: datagrams
 	Suite         uint32                 `protobuf:"varint,6,opt,name=suite,proto3" json:"suite,omitempty"`        // of the datagram HELLO, 0 on streams
 	Sdk           string                 `protobuf:"bytes,7,opt,name=sdk,proto3" json:"sdk,omitempty"`             // client library and version, for the server's logs
 	Resume        []byte                 `protobuf:"bytes,8,opt,name=resume,proto3" json:"resume,omitempty"`       // reserved: a resume token
@@ -1556,8 +1556,9 @@ type Welcome struct {
 	Time          uint64                 `protobuf:"varint,4,opt,name=time,proto3" json:"time,omitempty"`          // the server's clock, microseconds since 1970
 	Limits        *Limits                `protobuf:"bytes,5,opt,name=limits,proto3" json:"limits,omitempty"`
 	Node          uint32                 `protobuf:"varint,6,opt,name=node,proto3" json:"node,omitempty"`
-	Resume        []byte                 `protobuf:"bytes,7,opt,name=resume,proto3" json:"resume,omitempty"` // reserved: a resume token
-	Reset_        []byte                 `protobuf:"bytes,8,opt,name=reset,proto3" json:"reset,omitempty"`   // reserved: the token of a stateless reset
+	Resume        []byte                 `protobuf:"bytes,7,opt,name=resume,proto3" json:"resume,omitempty"`       // reserved: a resume token
+	Reset_        []byte                 `protobuf:"bytes,8,opt,name=reset,proto3" json:"reset,omitempty"`         // reserved: the token of a stateless reset
+	Datagrams     *Datagrams             `protobuf:"bytes,9,opt,name=datagrams,proto3" json:"datagrams,omitempty"` // where both ends agreed on feature 1
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1648,6 +1649,206 @@ func (x *Welcome) GetReset_() []byte {
 	return nil
 }
 
+func (x *Welcome) GetDatagrams() *Datagrams {
+	if x != nil {
+		return x.Datagrams
+	}
+	return nil
+}
+
+// Datagrams is what a client needs to speak UDP in a session: in Welcome, and
+// as a frame of its own in answer to Attach. It serves once.
+type Datagrams struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Suite         uint32                 `protobuf:"varint,1,opt,name=suite,proto3" json:"suite,omitempty"`    // 1: AES-256-GCM
+	Id            uint64                 `protobuf:"fixed64,2,opt,name=id,proto3" json:"id,omitempty"`         // of the keys
+	Server        uint32                 `protobuf:"fixed32,3,opt,name=server,proto3" json:"server,omitempty"` // the connection id of packets to the server
+	Client        uint32                 `protobuf:"fixed32,4,opt,name=client,proto3" json:"client,omitempty"` // that of packets to the client
+	Secret        []byte                 `protobuf:"bytes,5,opt,name=secret,proto3" json:"secret,omitempty"`   // 32 bytes
+	Ticket        []byte                 `protobuf:"bytes,6,opt,name=ticket,proto3" json:"ticket,omitempty"`   // for CONNECT; none on udp://, which needs no CONNECT
+	Host          string                 `protobuf:"bytes,7,opt,name=host,proto3" json:"host,omitempty"`       // of the server's UDP port; empty: the one that was dialled
+	Port          uint32                 `protobuf:"varint,8,opt,name=port,proto3" json:"port,omitempty"`
+	SecondPort    uint32                 `protobuf:"varint,9,opt,name=second_port,json=secondPort,proto3" json:"second_port,omitempty"` // answers HELLO and Bind only; 0: there is none
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Datagrams) Reset() {
+	*x = Datagrams{}
+	mi := &file_wire_troupe_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Datagrams) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Datagrams) ProtoMessage() {}
+
+func (x *Datagrams) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_troupe_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Datagrams.ProtoReflect.Descriptor instead.
+func (*Datagrams) Descriptor() ([]byte, []int) {
+	return file_wire_troupe_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Datagrams) GetSuite() uint32 {
+	if x != nil {
+		return x.Suite
+	}
+	return 0
+}
+
+func (x *Datagrams) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Datagrams) GetServer() uint32 {
+	if x != nil {
+		return x.Server
+	}
+	return 0
+}
+
+func (x *Datagrams) GetClient() uint32 {
+	if x != nil {
+		return x.Client
+	}
+	return 0
+}
+
+func (x *Datagrams) GetSecret() []byte {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
+func (x *Datagrams) GetTicket() []byte {
+	if x != nil {
+		return x.Ticket
+	}
+	return nil
+}
+
+func (x *Datagrams) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *Datagrams) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *Datagrams) GetSecondPort() uint32 {
+	if x != nil {
+		return x.SecondPort
+	}
+	return 0
+}
+
+// Attach asks for Datagrams: the ones before have served, or failed.
+type Attach struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Attach) Reset() {
+	*x = Attach{}
+	mi := &file_wire_troupe_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Attach) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Attach) ProtoMessage() {}
+
+func (x *Attach) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_troupe_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Attach.ProtoReflect.Descriptor instead.
+func (*Attach) Descriptor() ([]byte, []int) {
+	return file_wire_troupe_proto_rawDescGZIP(), []int{22}
+}
+
+// Path says by what the sender's unreliable and sequenced messages go from now
+// on, in a session that a stream carries.
+type Path struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Datagrams     bool                   `protobuf:"varint,1,opt,name=datagrams,proto3" json:"datagrams,omitempty"` // false: by the stream, as what the receiver sends must
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Path) Reset() {
+	*x = Path{}
+	mi := &file_wire_troupe_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Path) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Path) ProtoMessage() {}
+
+func (x *Path) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_troupe_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Path.ProtoReflect.Descriptor instead.
+func (*Path) Descriptor() ([]byte, []int) {
+	return file_wire_troupe_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *Path) GetDatagrams() bool {
+	if x != nil {
+		return x.Datagrams
+	}
+	return false
+}
+
 // Limits are what the server lets this client do.
 type Limits struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
@@ -1662,7 +1863,7 @@ type Limits struct {
 
 func (x *Limits) Reset() {
 	*x = Limits{}
-	mi := &file_wire_troupe_proto_msgTypes[21]
+	mi := &file_wire_troupe_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1674,7 +1875,7 @@ func (x *Limits) String() string {
 func (*Limits) ProtoMessage() {}
 
 func (x *Limits) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[21]
+	mi := &file_wire_troupe_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1687,7 +1888,7 @@ func (x *Limits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limits.ProtoReflect.Descriptor instead.
 func (*Limits) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{21}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Limits) GetFrame() uint32 {
@@ -1736,7 +1937,7 @@ type Refuse struct {
 
 func (x *Refuse) Reset() {
 	*x = Refuse{}
-	mi := &file_wire_troupe_proto_msgTypes[22]
+	mi := &file_wire_troupe_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1748,7 +1949,7 @@ func (x *Refuse) String() string {
 func (*Refuse) ProtoMessage() {}
 
 func (x *Refuse) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[22]
+	mi := &file_wire_troupe_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1761,7 +1962,7 @@ func (x *Refuse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refuse.ProtoReflect.Descriptor instead.
 func (*Refuse) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{22}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Refuse) GetCode() uint32 {
@@ -1789,7 +1990,7 @@ type Close struct {
 
 func (x *Close) Reset() {
 	*x = Close{}
-	mi := &file_wire_troupe_proto_msgTypes[23]
+	mi := &file_wire_troupe_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1801,7 +2002,7 @@ func (x *Close) String() string {
 func (*Close) ProtoMessage() {}
 
 func (x *Close) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[23]
+	mi := &file_wire_troupe_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1814,7 +2015,7 @@ func (x *Close) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Close.ProtoReflect.Descriptor instead.
 func (*Close) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{23}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Close) GetCode() uint32 {
@@ -1841,7 +2042,7 @@ type Ping struct {
 
 func (x *Ping) Reset() {
 	*x = Ping{}
-	mi := &file_wire_troupe_proto_msgTypes[24]
+	mi := &file_wire_troupe_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1853,7 +2054,7 @@ func (x *Ping) String() string {
 func (*Ping) ProtoMessage() {}
 
 func (x *Ping) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[24]
+	mi := &file_wire_troupe_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1866,7 +2067,7 @@ func (x *Ping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ping.ProtoReflect.Descriptor instead.
 func (*Ping) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{24}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Ping) GetTime() uint64 {
@@ -1886,7 +2087,7 @@ type Pong struct {
 
 func (x *Pong) Reset() {
 	*x = Pong{}
-	mi := &file_wire_troupe_proto_msgTypes[25]
+	mi := &file_wire_troupe_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1898,7 +2099,7 @@ func (x *Pong) String() string {
 func (*Pong) ProtoMessage() {}
 
 func (x *Pong) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[25]
+	mi := &file_wire_troupe_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1911,7 +2112,7 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pong.ProtoReflect.Descriptor instead.
 func (*Pong) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{25}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Pong) GetTime() uint64 {
@@ -1946,7 +2147,7 @@ type GroupEntry struct {
 
 func (x *GroupEntry) Reset() {
 	*x = GroupEntry{}
-	mi := &file_wire_troupe_proto_msgTypes[26]
+	mi := &file_wire_troupe_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1958,7 +2159,7 @@ func (x *GroupEntry) String() string {
 func (*GroupEntry) ProtoMessage() {}
 
 func (x *GroupEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[26]
+	mi := &file_wire_troupe_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1971,7 +2172,7 @@ func (x *GroupEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupEntry.ProtoReflect.Descriptor instead.
 func (*GroupEntry) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{26}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GroupEntry) GetGroup() uint64 {
@@ -2073,7 +2274,7 @@ type Joined struct {
 
 func (x *Joined) Reset() {
 	*x = Joined{}
-	mi := &file_wire_troupe_proto_msgTypes[27]
+	mi := &file_wire_troupe_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2085,7 +2286,7 @@ func (x *Joined) String() string {
 func (*Joined) ProtoMessage() {}
 
 func (x *Joined) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[27]
+	mi := &file_wire_troupe_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2098,7 +2299,7 @@ func (x *Joined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Joined.ProtoReflect.Descriptor instead.
 func (*Joined) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{27}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Joined) GetMembers() []*Member {
@@ -2147,7 +2348,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_wire_troupe_proto_msgTypes[28]
+	mi := &file_wire_troupe_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2159,7 +2360,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[28]
+	mi := &file_wire_troupe_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2172,7 +2373,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{28}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Member) GetId() uint64 {
@@ -2208,7 +2409,7 @@ type Left struct {
 
 func (x *Left) Reset() {
 	*x = Left{}
-	mi := &file_wire_troupe_proto_msgTypes[29]
+	mi := &file_wire_troupe_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2220,7 +2421,7 @@ func (x *Left) String() string {
 func (*Left) ProtoMessage() {}
 
 func (x *Left) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[29]
+	mi := &file_wire_troupe_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2233,7 +2434,7 @@ func (x *Left) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Left.ProtoReflect.Descriptor instead.
 func (*Left) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{29}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Left) GetMember() uint64 {
@@ -2274,7 +2475,7 @@ type Destroyed struct {
 
 func (x *Destroyed) Reset() {
 	*x = Destroyed{}
-	mi := &file_wire_troupe_proto_msgTypes[30]
+	mi := &file_wire_troupe_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2286,7 +2487,7 @@ func (x *Destroyed) String() string {
 func (*Destroyed) ProtoMessage() {}
 
 func (x *Destroyed) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[30]
+	mi := &file_wire_troupe_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2299,7 +2500,7 @@ func (x *Destroyed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Destroyed.ProtoReflect.Descriptor instead.
 func (*Destroyed) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{30}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Destroyed) GetReason() uint32 {
@@ -2327,7 +2528,7 @@ type Properties struct {
 
 func (x *Properties) Reset() {
 	*x = Properties{}
-	mi := &file_wire_troupe_proto_msgTypes[31]
+	mi := &file_wire_troupe_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2339,7 +2540,7 @@ func (x *Properties) String() string {
 func (*Properties) ProtoMessage() {}
 
 func (x *Properties) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[31]
+	mi := &file_wire_troupe_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2352,7 +2553,7 @@ func (x *Properties) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Properties.ProtoReflect.Descriptor instead.
 func (*Properties) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{31}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Properties) GetSet() *Params {
@@ -2381,7 +2582,7 @@ type GroupAck struct {
 
 func (x *GroupAck) Reset() {
 	*x = GroupAck{}
-	mi := &file_wire_troupe_proto_msgTypes[32]
+	mi := &file_wire_troupe_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2393,7 +2594,7 @@ func (x *GroupAck) String() string {
 func (*GroupAck) ProtoMessage() {}
 
 func (x *GroupAck) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[32]
+	mi := &file_wire_troupe_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2406,7 +2607,7 @@ func (x *GroupAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupAck.ProtoReflect.Descriptor instead.
 func (*GroupAck) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{32}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *GroupAck) GetGroup() uint64 {
@@ -2437,7 +2638,7 @@ type GroupSet struct {
 
 func (x *GroupSet) Reset() {
 	*x = GroupSet{}
-	mi := &file_wire_troupe_proto_msgTypes[33]
+	mi := &file_wire_troupe_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2449,7 +2650,7 @@ func (x *GroupSet) String() string {
 func (*GroupSet) ProtoMessage() {}
 
 func (x *GroupSet) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[33]
+	mi := &file_wire_troupe_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2462,7 +2663,7 @@ func (x *GroupSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupSet.ProtoReflect.Descriptor instead.
 func (*GroupSet) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{33}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *GroupSet) GetGroup() uint64 {
@@ -2594,7 +2795,7 @@ const file_wire_troupe_proto_rawDesc = "" +
 	"\bfeatures\x18\x05 \x01(\x06R\bfeatures\x12\x14\n" +
 	"\x05suite\x18\x06 \x01(\rR\x05suite\x12\x10\n" +
 	"\x03sdk\x18\a \x01(\tR\x03sdk\x12\x16\n" +
-	"\x06resume\x18\b \x01(\fR\x06resume\"\xd0\x01\n" +
+	"\x06resume\x18\b \x01(\fR\x06resume\"\x84\x02\n" +
 	"\aWelcome\x12\x12\n" +
 	"\x04peer\x18\x01 \x01(\x06R\x04peer\x12\x1a\n" +
 	"\bfeatures\x18\x02 \x01(\x06R\bfeatures\x12\x14\n" +
@@ -2603,7 +2804,22 @@ const file_wire_troupe_proto_rawDesc = "" +
 	"\x06limits\x18\x05 \x01(\v2\x11.troupe.v1.LimitsR\x06limits\x12\x12\n" +
 	"\x04node\x18\x06 \x01(\rR\x04node\x12\x16\n" +
 	"\x06resume\x18\a \x01(\fR\x06resume\x12\x14\n" +
-	"\x05reset\x18\b \x01(\fR\x05reset\"\xb6\x01\n" +
+	"\x05reset\x18\b \x01(\fR\x05reset\x122\n" +
+	"\tdatagrams\x18\t \x01(\v2\x14.troupe.v1.DatagramsR\tdatagrams\"\xda\x01\n" +
+	"\tDatagrams\x12\x14\n" +
+	"\x05suite\x18\x01 \x01(\rR\x05suite\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\x06R\x02id\x12\x16\n" +
+	"\x06server\x18\x03 \x01(\aR\x06server\x12\x16\n" +
+	"\x06client\x18\x04 \x01(\aR\x06client\x12\x16\n" +
+	"\x06secret\x18\x05 \x01(\fR\x06secret\x12\x16\n" +
+	"\x06ticket\x18\x06 \x01(\fR\x06ticket\x12\x12\n" +
+	"\x04host\x18\a \x01(\tR\x04host\x12\x12\n" +
+	"\x04port\x18\b \x01(\rR\x04port\x12\x1f\n" +
+	"\vsecond_port\x18\t \x01(\rR\n" +
+	"secondPort\"\b\n" +
+	"\x06Attach\"$\n" +
+	"\x04Path\x12\x1c\n" +
+	"\tdatagrams\x18\x01 \x01(\bR\tdatagrams\"\xb6\x01\n" +
 	"\x06Limits\x12\x14\n" +
 	"\x05frame\x18\x01 \x01(\rR\x05frame\x12%\n" +
 	"\x0eoperation_rate\x18\x02 \x01(\rR\roperationRate\x12'\n" +
@@ -2677,7 +2893,7 @@ func file_wire_troupe_proto_rawDescGZIP() []byte {
 	return file_wire_troupe_proto_rawDescData
 }
 
-var file_wire_troupe_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_wire_troupe_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_wire_troupe_proto_goTypes = []any{
 	(*Value)(nil),        // 0: troupe.v1.Value
 	(*Values)(nil),       // 1: troupe.v1.Values
@@ -2700,19 +2916,22 @@ var file_wire_troupe_proto_goTypes = []any{
 	(*GroupMessage)(nil), // 18: troupe.v1.GroupMessage
 	(*Hello)(nil),        // 19: troupe.v1.Hello
 	(*Welcome)(nil),      // 20: troupe.v1.Welcome
-	(*Limits)(nil),       // 21: troupe.v1.Limits
-	(*Refuse)(nil),       // 22: troupe.v1.Refuse
-	(*Close)(nil),        // 23: troupe.v1.Close
-	(*Ping)(nil),         // 24: troupe.v1.Ping
-	(*Pong)(nil),         // 25: troupe.v1.Pong
-	(*GroupEntry)(nil),   // 26: troupe.v1.GroupEntry
-	(*Joined)(nil),       // 27: troupe.v1.Joined
-	(*Member)(nil),       // 28: troupe.v1.Member
-	(*Left)(nil),         // 29: troupe.v1.Left
-	(*Destroyed)(nil),    // 30: troupe.v1.Destroyed
-	(*Properties)(nil),   // 31: troupe.v1.Properties
-	(*GroupAck)(nil),     // 32: troupe.v1.GroupAck
-	(*GroupSet)(nil),     // 33: troupe.v1.GroupSet
+	(*Datagrams)(nil),    // 21: troupe.v1.Datagrams
+	(*Attach)(nil),       // 22: troupe.v1.Attach
+	(*Path)(nil),         // 23: troupe.v1.Path
+	(*Limits)(nil),       // 24: troupe.v1.Limits
+	(*Refuse)(nil),       // 25: troupe.v1.Refuse
+	(*Close)(nil),        // 26: troupe.v1.Close
+	(*Ping)(nil),         // 27: troupe.v1.Ping
+	(*Pong)(nil),         // 28: troupe.v1.Pong
+	(*GroupEntry)(nil),   // 29: troupe.v1.GroupEntry
+	(*Joined)(nil),       // 30: troupe.v1.Joined
+	(*Member)(nil),       // 31: troupe.v1.Member
+	(*Left)(nil),         // 32: troupe.v1.Left
+	(*Destroyed)(nil),    // 33: troupe.v1.Destroyed
+	(*Properties)(nil),   // 34: troupe.v1.Properties
+	(*GroupAck)(nil),     // 35: troupe.v1.GroupAck
+	(*GroupSet)(nil),     // 36: troupe.v1.GroupSet
 }
 var file_wire_troupe_proto_depIdxs = []int32{
 	1,  // 0: troupe.v1.Value.list:type_name -> troupe.v1.Values
@@ -2737,21 +2956,22 @@ var file_wire_troupe_proto_depIdxs = []int32{
 	12, // 19: troupe.v1.Event.params:type_name -> troupe.v1.Param
 	12, // 20: troupe.v1.GroupSend.params:type_name -> troupe.v1.Param
 	12, // 21: troupe.v1.GroupMessage.params:type_name -> troupe.v1.Param
-	21, // 22: troupe.v1.Welcome.limits:type_name -> troupe.v1.Limits
-	27, // 23: troupe.v1.GroupEntry.joined:type_name -> troupe.v1.Joined
-	29, // 24: troupe.v1.GroupEntry.left:type_name -> troupe.v1.Left
-	30, // 25: troupe.v1.GroupEntry.destroyed:type_name -> troupe.v1.Destroyed
-	31, // 26: troupe.v1.GroupEntry.properties:type_name -> troupe.v1.Properties
-	28, // 27: troupe.v1.Joined.members:type_name -> troupe.v1.Member
-	13, // 28: troupe.v1.Joined.properties:type_name -> troupe.v1.Params
-	13, // 29: troupe.v1.Properties.set:type_name -> troupe.v1.Params
-	13, // 30: troupe.v1.GroupSet.set:type_name -> troupe.v1.Params
-	13, // 31: troupe.v1.GroupSet.expect:type_name -> troupe.v1.Params
-	32, // [32:32] is the sub-list for method output_type
-	32, // [32:32] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	24, // 22: troupe.v1.Welcome.limits:type_name -> troupe.v1.Limits
+	21, // 23: troupe.v1.Welcome.datagrams:type_name -> troupe.v1.Datagrams
+	30, // 24: troupe.v1.GroupEntry.joined:type_name -> troupe.v1.Joined
+	32, // 25: troupe.v1.GroupEntry.left:type_name -> troupe.v1.Left
+	33, // 26: troupe.v1.GroupEntry.destroyed:type_name -> troupe.v1.Destroyed
+	34, // 27: troupe.v1.GroupEntry.properties:type_name -> troupe.v1.Properties
+	31, // 28: troupe.v1.Joined.members:type_name -> troupe.v1.Member
+	13, // 29: troupe.v1.Joined.properties:type_name -> troupe.v1.Params
+	13, // 30: troupe.v1.Properties.set:type_name -> troupe.v1.Params
+	13, // 31: troupe.v1.GroupSet.set:type_name -> troupe.v1.Params
+	13, // 32: troupe.v1.GroupSet.expect:type_name -> troupe.v1.Params
+	33, // [33:33] is the sub-list for method output_type
+	33, // [33:33] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_wire_troupe_proto_init() }
@@ -2781,7 +3001,7 @@ func file_wire_troupe_proto_init() {
 		(*Value_Texts)(nil),
 		(*Value_Blobs)(nil),
 	}
-	file_wire_troupe_proto_msgTypes[26].OneofWrappers = []any{
+	file_wire_troupe_proto_msgTypes[29].OneofWrappers = []any{
 		(*GroupEntry_Joined)(nil),
 		(*GroupEntry_Left)(nil),
 		(*GroupEntry_Destroyed)(nil),
@@ -2793,7 +3013,7 @@ func file_wire_troupe_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wire_troupe_proto_rawDesc), len(file_wire_troupe_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   34,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,89 @@
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/troupe-go/troupe/internal/packet"
+	"github.com/troupe-go/troupe/internal/session"
+	"github.com/troupe-go/troupe/wire/wirepb"
+)
+
+// enterUDP does all of a handshake by UDP.
+func (cfg *Config) enterUDP(ctx context.Context, u *url.URL) (*Client, error) {
+	number, err := strconv.ParseUint(u.Port(), 10, 16)
+	if err != nil {
+		return nil, err
+	}
+	addrs, err := lookup(ctx, u.Hostname(), uint16(number))
+	if err != nil {
+		return nil, err
+	}
+	env := session.NewEnv(cfg.Limits)
+	p, err := cfg.openPort(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	c, err := cfg.shake(ctx, u, p, env, addrs)
+	if err != nil {
+		p.end.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// shake does TLS, Hello and Welcome, and leaves the handshake's stream behind.
+func (cfg *Config) shake(ctx context.Context, u *url.URL, p *port, env *session.Env, addrs []netip.AddrPort) (*Client, error) {
+	k, err := p.knock(ctx, addrs)
+	if err != nil {
+		return nil, err
+	}
+	stream := p.shake(k)
+	defer stream.Close()
+	tc := tls.Client(stream, cfg.tlsConfig(u, session.ALPN))
+	if err := tc.HandshakeContext(ctx); err != nil {
+		return nil, err
+	}
+	if tc.ConnectionState().NegotiatedProtocol != session.ALPN {
+		return nil, fmt.Errorf("the server does not name %s in ALPN", session.ALPN)
+	}
+	asked := time.Now()
+	in, err := session.NewConn(tc).Greet(ctx, &session.Offer{
+		App: cfg.App, SDK: sdk, Auth: cfg.Auth, Payload: cfg.Payload,
+		Features: session.FeatureDatagrams, Suite: packet.SuiteAES256GCM,
+	})
+	if err != nil {
+		return nil, err
+	}
+	link, err := linkTo(in.Datagrams)
+	if err != nil {
+		return nil, err
+	}
+	link.Remote = k.addr
+	l, err := p.end.NewLink(link)
+	if err != nil {
+		return nil, err
+	}
+	c := newClient(*cfg, env, in, asked)
+	c.port = p
+	c.session = session.NewDatagram(in.ID, l, env, false)
+	return c, nil
+}
+
+var errDatagrams = errors.New("the server does not say how to speak UDP")
+
+// linkTo is the link that a server offers.
+func linkTo(dg *wirepb.Datagrams) (session.LinkConfig, error) {
+	if dg == nil || dg.Suite != packet.SuiteAES256GCM || len(dg.Secret) != len(packet.Secret{}) || dg.Client == 0 {
+		return session.LinkConfig{}, errDatagrams
+	}
+	return session.LinkConfig{
+		Secret: packet.Secret(dg.Secret), Key: dg.Id, Self: packet.ID(dg.Client), Peer: packet.ID(dg.Server),
+	}, nil
+}

@@ -1,0 +1,110 @@
+package session
+
+import (
+	"time"
+
+	"github.com/troupe-go/troupe/wire"
+)
+
+const (
+	askAfter  = time.Second     // a path in use is asked for an echo so often
+	deadAfter = 4 * time.Second // a path that has not echoed for so long is dead
+	inUse     = 2 * time.Second // since the last message: the path is in use
+	lostAfter = 10 * time.Second
+)
+
+// health judges a path by the echoes of this end's own pings: what comes in says
+// nothing about what goes out.
+type health struct {
+	used  time.Time // when something was last sent by it
+	last  time.Time // when it was last asked
+	since time.Time // when the first ping was sent that has had no echo; zero: there is none
+}
+
+// heard notes an echo.
+func (h *health) heard() { h.since = time.Time{} }
+
+// asked notes that a ping is sent.
+func (h *health) asked(now time.Time) {
+	h.last = now
+	if h.since.IsZero() {
+		h.since = now
+	}
+}
+
+// step says what is to be done at a time: whether to ask, whether the path is
+// dead, and whether to look again.
+func (h *health) step(now time.Time) (ask, dead, again bool) {
+	used := !h.used.IsZero() && now.Sub(h.used) < inUse
+	waiting := !h.since.IsZero()
+	if waiting && now.Sub(h.since) >= deadAfter {
+		return false, true, false
+	}
+	ask = (used || waiting) && now.Sub(h.last) >= askAfter
+	return ask, false, used || waiting || ask
+}
+
+// look is the watch's visit: it finds paths that are dead.
+func (l *Link) look(now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.watched = false
+	switch {
+	case l.over:
+		if now.Before(l.until) {
+			l.watch()
+			return
+		}
+		l.e.remove(l)
+	case l.only:
+		if !l.waiting() {
+			return
+		}
+		l.watch()
+		if now.Sub(l.heard) > lostAfter && l.fault == nil {
+			l.fault = &CloseError{Code: wire.CodeTimeout, Text: "what was sent is not acknowledged"}
+			l.e.wg.Go(l.pump)
+		}
+	default:
+		ask, dead, again := l.health.step(now)
+		if dead {
+			l.e.wg.Go(func() { l.s.linkDown(l, true) }) // it ends the link, which takes mu
+			return
+		}
+		if ask {
+			l.ask(now)
+		}
+		if again {
+			l.watch()
+		}
+	}
+}
+
+// waiting reports whether something is not acknowledged.
+func (l *Link) waiting() bool {
+	for _, c := range l.channels {
+		if c != nil && c.rel.Waiting() > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// ask sends a ping. The caller holds mu, and has the transmitter run.
+func (l *Link) ask(now time.Time) {
+	m := wire.Ping{Time: uint64(now.UnixNano())}
+	if l.putControlLocked(m.AppendFrame(nil)) != nil {
+		return // it is over
+	}
+	l.health.asked(now)
+	l.watch()
+	l.e.tx.list(l)
+}
+
+// ping measures the round trip, and keeps NATs' mappings.
+func (l *Link) ping() {
+	l.mu.Lock()
+	l.ask(time.Now())
+	l.mu.Unlock()
+	l.e.tx.run()
+}

@@ -1,0 +1,250 @@
+package session
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/troupe-go/troupe/internal/packet"
+)
+
+// Link is a session's way by UDP: its keys, its reliable channels, its place in
+// an [Endpoint]. The other end's address may change; the link stays.
+//
+//	Put… -> channels, lossy, control -> send: frames -> packets, sealed -> the endpoint's batch
+//	the endpoint's reader -> receive: opened, channels -> gathered -> pump -> the session decodes
+//
+// A link carries all of a session on udp://, and what need not be reliable in
+// one that a stream carries.
+type Link struct {
+	// set once
+	e      *Endpoint
+	s      *Session
+	self   packet.ID // of packets to this end
+	peer   packet.ID // of packets to the other end
+	server bool
+	only   bool   // there is no stream
+	first  func() // called at the first authentic packet, on the reader's goroutine; may be nil
+
+	unsent  atomic.Bool // there may be something to send
+	listed  bool        // it is going to send; the transmitter's
+	touched bool        // something has come in the present read; the endpoint's reader's
+	lossy   outbox      // unreliable and sequenced frames, for a moment
+	clock   clock
+
+	mu       sync.Mutex
+	crypt    *packet.Crypt
+	remote   netip.AddrPort
+	source   netip.Addr // what packets leave from; zero: the kernel chooses
+	channels [channels]*channel
+	control  []byte // ping, pong and close frames that wait
+	nControl int
+	extra    []byte        // frames of packets that were made outside of send
+	roam     *roam         // nil while nobody proposes another address
+	moves    Bucket        // of address changes
+	meta     Bucket        // of what costs an answer
+	queued   int           // bytes in channels' queues
+	tokens   float64       // bytes that may be sent now; see pace
+	granted  float64       // of them, to messages that are about to be sent
+	refilled time.Time     // when tokens were counted
+	stats    outStats      // of channels and control
+	packer   *packer       // while packets are being made
+	health   health        // of a path that there is another one beside
+	heard    time.Time     // when the last authentic packet came
+	in       *Buffer       // frames gathered in the present read; nil while there are none
+	fault    error         // what ends the session; told by pump
+	farewell []byte        // the close frame that answers whatever comes after the end
+	answers  int           // farewells that may still be sent
+	idle     chan struct{} // closed when nothing is left to send; nil while nobody waits
+	gone     chan struct{} // closed when the other end has said goodbye; nil while nobody waits
+
+	until time.Time // the time that it answers until, after the end
+
+	begun     bool // an authentic packet has come
+	parting   bool // the other end has said goodbye: all that it sent is handed on
+	finishing bool // no more frames may be put in
+	over      bool // no more frames come out
+	active    bool // the wheel visits
+	watched   bool // the watch visits
+	ticking   bool // the wheel has come by
+}
+
+// LinkConfig is what makes a link.
+type LinkConfig struct {
+	Secret     packet.Secret
+	Key        uint64 // of the keys; the id in their derivation
+	Self, Peer packet.ID
+	Server     bool
+	Remote     netip.AddrPort
+	Source     netip.Addr // that Remote sent to, where it matters
+	First      func()     // called once, at the first authentic packet; it must not block
+}
+
+// NewLink makes a link and has the endpoint's packets to it dropped until it is
+// bound to a session.
+func (e *Endpoint) NewLink(cfg LinkConfig) (*Link, error) {
+	role := packet.Client
+	if cfg.Server {
+		role = packet.Server
+	}
+	crypt, err := packet.NewCrypt(&cfg.Secret, "session", cfg.Key, packet.SuiteAES256GCM, role, replayWindow)
+	if err != nil {
+		return nil, err
+	}
+	l := &Link{
+		e: e, self: cfg.Self, peer: cfg.Peer, server: cfg.Server, first: cfg.First,
+		crypt: crypt, remote: cfg.Remote, source: cfg.Source,
+		tokens: e.env.pace().burst(), answers: maxFarewells,
+	}
+	l.lossy.soft, l.lossy.hard, l.lossy.budget = e.env.QueueSoft, e.env.QueueHard, e.env.Budget
+	return l, nil
+}
+
+// bind gives the link its session; only says that it has no other way. From now
+// on packets come in.
+func (l *Link) bind(s *Session, only bool) {
+	l.s, l.only = s, only
+	l.heard = time.Now()
+	l.e.add(l)
+}
+
+// Remote is the other end's address as it stands.
+func (l *Link) Remote() netip.AddrPort {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.remote
+}
+
+// putControl queues a frame ahead of the others.
+func (l *Link) putControl(frame []byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.putControlLocked(frame)
+}
+
+func (l *Link) putControlLocked(frame []byte) error {
+	switch {
+	case l.over || l.finishing:
+		return ErrClosed
+	case l.nControl >= maxControl:
+		return ErrOverloaded
+	}
+	l.control = append(l.control, frame...)
+	l.nControl++
+	l.stats.accepted++
+	l.unsent.Store(true)
+	return nil
+}
+
+// flush sends what waits, as far as the pace allows.
+func (l *Link) flush() {
+	if l.unsent.Load() {
+		l.e.tx.flush(l)
+	}
+}
+
+// gather keeps frames for the next pump.
+func (l *Link) gather(frames []byte) {
+	l.roomFor(len(frames))
+	l.in.w += copy(l.in.room(), frames)
+}
+
+// roomFor makes sure that n bytes fit into in.
+func (l *Link) roomFor(n int) {
+	if l.in != nil && len(l.in.room()) < n {
+		l.s.dg.Load().push(l.in)
+		l.in = nil
+	}
+	if l.in == nil {
+		l.in = newBuffer(n)
+	}
+}
+
+// drain takes reliable messages out of the channels while the session has room
+// for them, up to a large buffer's worth, and reports whether there may be more.
+func (l *Link) drain() (more bool) {
+	left := largeBuffer
+	for _, c := range l.channels {
+		if c == nil {
+			continue
+		}
+		for n := c.rel.Next(); n >= 0; n = c.rel.Next() {
+			if left <= 0 {
+				return true
+			}
+			if !l.parting && !l.s.hungry() {
+				return false
+			}
+			l.roomFor(n)
+			l.in.w += c.rel.Recv(l.in.room())
+			left -= n
+			l.activate() // the window has opened
+		}
+	}
+	return false
+}
+
+// pump hands on what has come, as far as the session has room for it. It never
+// blocks.
+func (l *Link) pump() {
+	if !l.s.dg.Load().ready.Load() {
+		return // Start comes here
+	}
+	for more := true; more; {
+		l.mu.Lock()
+		more = l.drain()
+		if l.in != nil {
+			l.s.dg.Load().push(l.in)
+			l.in = nil
+		}
+		var fault error
+		if !more {
+			fault, l.fault = l.fault, nil
+		}
+		l.mu.Unlock()
+		l.s.digest()
+		if fault != nil {
+			l.s.fed(fault)
+			return
+		}
+	}
+}
+
+// abandon drops all that waits, and all that would.
+func (l *Link) abandon() {
+	l.lossy.abandon()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.finishing = true
+	l.discardLocked()
+}
+
+func (l *Link) discardLocked() {
+	for _, c := range l.channels {
+		if c != nil {
+			c.discard()
+		}
+	}
+	l.stats.discarded += uint64(l.nControl)
+	l.control, l.nControl = nil, 0
+}
+
+// addTo adds what the link has sent.
+func (l *Link) addTo(sum *Sent) {
+	l.mu.Lock()
+	queued := l.nControl
+	for _, c := range l.channels {
+		if c != nil {
+			queued += c.frames
+		}
+	}
+	sum.add(&l.stats, queued)
+	l.mu.Unlock()
+	l.lossy.addTo(sum)
+}
+
+const (
+	nonceSize    = 8    // of challenges and binds
+	replayWindow = 1024 // packets
+)

@@ -1,0 +1,222 @@
+package session
+
+import (
+	"time"
+
+	"github.com/troupe-go/troupe/internal/packet"
+	"github.com/troupe-go/troupe/wire"
+)
+
+const (
+	graveTime    = 3 * time.Second // that late packets of an ended session are answered for
+	maxFarewells = 8               // how often
+)
+
+// goodbyes are the times that the other end has to answer a goodbye, before it
+// is said again.
+var goodbyes = []time.Duration{30 * time.Millisecond, 60 * time.Millisecond, 120 * time.Millisecond}
+
+// finish lets no more frames in; farewell is the last one. It reports false
+// when it was called before.
+func (l *Link) finish(farewell []byte, discard bool) bool {
+	l.lossy.finish(nil, discard)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.finishing {
+		return false
+	}
+	l.finishing = true
+	l.farewell = farewell
+	if discard {
+		l.discardLocked()
+	}
+	return true
+}
+
+// part ends a link that has been finished: it waits until all has been
+// acknowledged, says goodbye until that is answered, and leaves the link to
+// answer what comes late.
+func (l *Link) part(timeout time.Duration, goodbyes []time.Duration) {
+	if timeout > 0 {
+		l.unsent.Store(true)
+		drained := l.drained()
+		l.flush()
+		wait(drained, timeout)
+	}
+	gone := make(chan struct{})
+	l.mu.Lock()
+	if l.gone != nil { // the other end was first
+		close(gone)
+	} else {
+		l.gone = gone
+	}
+	l.bury()
+	l.mu.Unlock()
+	for _, d := range goodbyes {
+		l.mu.Lock()
+		l.bid()
+		l.mu.Unlock()
+		l.e.tx.run()
+		if waitFor(gone, d) {
+			return
+		}
+	}
+}
+
+// bury ends the link; for a while it answers what comes late. The caller holds mu.
+func (l *Link) bury() {
+	if l.over {
+		return
+	}
+	l.over, l.finishing = true, true
+	l.discardLocked()
+	l.channels = [channels]*channel{}
+	l.signal()
+	l.until = time.Now().Add(graveTime)
+	l.watch()
+}
+
+// bid says goodbye. The caller holds mu, and has the transmitter run.
+func (l *Link) bid() {
+	if len(l.farewell) > 0 {
+		l.control, l.nControl = append(l.control[:0], l.farewell...), 1
+		l.stats.accepted++
+		l.e.tx.list(l)
+	}
+}
+
+// quit ends a link that another one, or the stream, has taken the place of.
+func (l *Link) quit() {
+	l.abandon()
+	l.mu.Lock()
+	l.over = true
+	l.mu.Unlock()
+	l.e.remove(l)
+}
+
+// parted takes the other end's goodbye: everything before it has come.
+func (l *Link) parted(body []byte) {
+	if l.gone == nil {
+		l.gone = make(chan struct{})
+		close(l.gone)
+	}
+	if l.only && l.fault == nil {
+		l.fault = remoteClose(body)
+		l.parting = true
+	}
+}
+
+// afterwards takes the frames of a packet that has come after the end.
+func (l *Link) afterwards(body []byte) {
+	closed := false
+	for len(body) > 0 {
+		t, frame, rest, err := packet.NextFrame(body)
+		if err != nil {
+			return
+		}
+		body = rest
+		if t == packet.FrameControl {
+			if k, _, _, err := wire.ParseFrame(frame, packet.MaxBody); err == nil && k == wire.KindClose {
+				closed = true
+			}
+		}
+	}
+	if closed && l.gone != nil {
+		select {
+		case <-l.gone: // it was first, and has not heard the answer
+		default:
+			close(l.gone)
+			return
+		}
+	}
+	if l.answers > 0 {
+		l.answers--
+		l.bid()
+	}
+}
+
+// waitFor reports whether c was closed in time.
+func waitFor(c <-chan struct{}, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-c:
+		return true
+	case <-t.C:
+		return false
+	}
+}
+
+// shutLink is shut for a session without a stream.
+func (s *Session) shutLink(ce *CloseError, farewell []byte, discard bool) {
+	l := s.dg.Load().link.Load()
+	if !l.finish(farewell, discard) {
+		return
+	}
+	timeout := s.env.CloseTimeout
+	if discard {
+		timeout = 0
+	}
+	s.env.wg.Go(func() { // ended by its timeouts
+		l.part(timeout, goodbyes)
+		s.endLink(ce)
+	})
+}
+
+// cutLink is Abort for a session without a stream: one goodbye, for what it is
+// worth.
+func (s *Session) cutLink() {
+	l := s.dg.Load().link.Load()
+	if l.finish(closeFrame(s.Err()), true) {
+		s.env.wg.Go(func() { // ended by itself; it may wait for who decodes
+			l.part(0, goodbyes[:0])
+			l.mu.Lock()
+			l.bid()
+			l.mu.Unlock()
+			l.e.tx.run()
+			s.endLink(s.Err())
+		})
+	}
+}
+
+// endLink is finishRead for a session without a stream. Only a goroutine that
+// may wait calls it.
+func (s *Session) endLink(err error) {
+	if s.dg.Load().ended.Swap(true) {
+		return
+	}
+	ce := asCloseError(err)
+	s.env.sweeper.remove(s)
+	ce = s.because(ce)
+	s.discard.Store(true)
+	s.in.close()
+	s.leave()
+	s.tellEnd(ce)
+	s.readerEnded()
+}
+
+// leave ends what there is of datagrams.
+func (s *Session) leave() {
+	d := s.dg.Load()
+	if d == nil {
+		return
+	}
+	d.up.Store(false)
+	l := d.link.Load()
+	if l == nil {
+		return
+	}
+	if s.conn != nil {
+		l.quit()
+		return
+	}
+	l.lossy.abandon()
+	l.mu.Lock()
+	l.bury()
+	if l.farewell == nil { // the other end was first: its goodbye is answered with one
+		l.farewell = closeFrame(s.Err())
+		l.bid()
+	}
+	l.mu.Unlock()
+	l.e.tx.run()
+}

@@ -1,0 +1,217 @@
+package session
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/troupe-go/troupe/internal/packet"
+	"github.com/troupe-go/troupe/wire"
+)
+
+// packer fills packets of one link into a batch. It works under the link's mu.
+type packer struct {
+	l     *Link
+	tx    *transmitter
+	now   time.Time
+	p     []byte // the packet under way, header room included; nil while there is none
+	twice bool   // it is to be sent again
+}
+
+// frame adds a frame to the packet under way, or begins another one.
+func (k *packer) frame(t packet.FrameType, body []byte, twice bool) {
+	size := packet.FrameHeaderSize + len(body)
+	if k.p != nil && (len(k.p)+size > packet.HeaderSize+packet.MaxBody || twice != k.twice) {
+		k.close()
+	}
+	if k.p == nil {
+		k.p = k.tx.slot()[:packet.HeaderSize]
+		k.twice = twice
+	}
+	k.p = packet.AppendFrame(k.p, t, body)
+}
+
+// close seals the packet under way for the link's address.
+func (k *packer) close() { k.closeTo(k.l.remote, k.l.source) }
+
+func (k *packer) closeTo(to netip.AddrPort, source netip.Addr) {
+	if k.p == nil {
+		return
+	}
+	sealed := k.l.crypt.Seal(k.p, k.l.peer)
+	k.p = nil
+	if sealed == nil { // no more packets under these keys
+		if k.l.fault == nil {
+			k.l.fault = &CloseError{Code: wire.CodeProtocol, Text: "keys are worn out"}
+			k.tx.troubled(k.l)
+		}
+		return
+	}
+	k.l.tokens -= float64(len(sealed))
+	k.tx.commit(sealed, to, source)
+	if k.twice {
+		k.tx.again(sealed, to, source, k.now)
+	}
+}
+
+// emit is a channel's output: some segments.
+func (c *channel) emit(segments []byte) {
+	if k := c.l.packer; k != nil {
+		k.frame(packet.FrameReliable, segments, c.twice)
+		return
+	}
+	// Outside of send, while packets come in: they leave with the next one.
+	c.l.extra = packet.AppendFrame(c.l.extra, packet.FrameReliable, segments)
+	c.l.urge()
+}
+
+// urge has the link send at the end of the endpoint's read.
+func (l *Link) urge() {
+	l.unsent.Store(true)
+	l.e.tx.list(l)
+}
+
+// send makes packets of what waits, as far as the pace allows. The transmitter
+// calls it.
+func (l *Link) send(tx *transmitter, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.unsent.Store(false)
+	if !l.remote.IsValid() {
+		return
+	}
+	k := &tx.packer
+	*k = packer{l: l, tx: tx, now: now}
+	l.packer = k
+	defer func() { l.packer = nil }()
+	l.pace(now)
+	l.challenge(k, now)
+	l.sendControl(k)
+	if l.over {
+		k.close()
+		return
+	}
+	l.sendLossy(k)
+	if err := l.sendReliable(k, now); err != nil && l.fault == nil {
+		l.fault = err
+		l.e.tx.troubled(l)
+	}
+	k.close()
+	l.signal()
+}
+
+// signal wakes who waits for the end of all that was to be sent.
+func (l *Link) signal() {
+	if l.idle != nil && !l.busy() {
+		close(l.idle)
+		l.idle = nil
+	}
+}
+
+// busy reports whether something is still to be sent, or to be acknowledged.
+func (l *Link) busy() bool {
+	if l.nControl > 0 {
+		return true
+	}
+	for _, c := range l.channels {
+		if c != nil && (c.out != nil || c.rel.Waiting() > 0) {
+			return true
+		}
+	}
+	return false
+}
+
+// drained returns a channel that is closed when nothing is left to send, and all
+// that is reliable has been acknowledged.
+func (l *Link) drained() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	idle := make(chan struct{})
+	l.idle = idle
+	l.signal()
+	return idle
+}
+
+func (l *Link) sendControl(k *packer) {
+	if l.nControl > 0 {
+		k.frame(packet.FrameControl, l.control, false)
+		l.stats.written += uint64(l.nControl)
+		l.control, l.nControl = l.control[:0], 0
+	}
+	for rest := l.extra; len(rest) > 0; {
+		t, body, tail, err := packet.NextFrame(rest)
+		if err != nil {
+			break // they are our own
+		}
+		k.frame(t, body, false)
+		rest = tail
+	}
+	l.extra = l.extra[:0]
+}
+
+// sendLossy sends the frames that need not arrive, unless the pace is far
+// behind: then they wait, and are dropped as on a stream that is.
+func (l *Link) sendLossy(k *packer) {
+	if behind := l.tokens < -maxOverdraft; behind {
+		l.lossy.hold()
+		l.activate()
+		return
+	}
+	b, frames := l.lossy.takeLossy(k.tx.segments[:0])
+	if b == nil {
+		return
+	}
+	for _, f := range frames {
+		k.frame(packet.FrameDatagram, b.data[f.off:f.off+f.n], f.twice)
+	}
+	k.tx.segments = frames[:0]
+	l.lossy.giveBack(b)
+	l.watch()
+}
+
+func (l *Link) sendReliable(k *packer, now time.Time) error {
+	l.granted = l.tokens
+	again, waiting := false, false
+	for _, c := range l.channels {
+		if c == nil {
+			continue
+		}
+		advanced, err := c.advance(now)
+		if err != nil {
+			return err
+		}
+		switch {
+		case advanced: // acknowledgements go along
+			c.rel.Flush()
+		case l.ticking:
+			c.rel.Tick()
+		}
+		again = again || c.out != nil || c.rel.Active()
+		waiting = waiting || c.rel.Waiting() > 0
+	}
+	l.ticking = false
+	if again || l.roam != nil {
+		l.activate()
+	}
+	if waiting {
+		l.watch()
+	}
+	return nil
+}
+
+// maxOverdraft is how many bytes of what must not wait may be sent ahead of the
+// pace.
+const maxOverdraft = 64 << 10
+
+// pace counts what may be sent. KCP without a congestion window sends as fast as
+// its window lets it; a token bucket keeps one session from flooding the path.
+func (l *Link) pace(now time.Time) {
+	r := l.e.env.pace()
+	if r.PerSecond <= 0 {
+		l.tokens = 1 << 30
+		return
+	}
+	if !l.refilled.IsZero() {
+		l.tokens = min(r.burst(), l.tokens+now.Sub(l.refilled).Seconds()*r.PerSecond)
+	}
+	l.refilled = now
+}

@@ -1,0 +1,165 @@
+package session
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+
+	"github.com/troupe-go/troupe/internal/packet"
+	"github.com/troupe-go/troupe/wire"
+)
+
+// receive takes a packet with this link's id, on the endpoint's reader. It
+// reports whether pump has something to do.
+func (l *Link) receive(p []byte, from netip.AddrPort, local netip.Addr, now time.Time) (gathered bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	body, _, newest, err := l.crypt.Open(p, now)
+	if err != nil {
+		return l.refused(err)
+	}
+	l.heard = now
+	l.s.lastRead.Store(now.UnixNano())
+	if !l.begun {
+		l.begin1st()
+	}
+	if l.over {
+		l.afterwards(body)
+		return false
+	}
+	if l.server && newest && from != l.remote {
+		l.propose(from, local, len(p), now)
+	}
+	l.s.counts.BytesIn.Add(uint64(len(p)))
+	for len(body) > 0 && l.fault == nil {
+		t, frame, rest, err := packet.NextFrame(body)
+		if err != nil {
+			l.e.counts.Malformed.Add(1)
+			l.fault = protocolError("malformed packet")
+			break
+		}
+		body = rest
+		l.frame(t, frame, now)
+	}
+	return true
+}
+
+// refused counts a packet that did not open. So many forged ones that keys wear
+// out end the session.
+func (l *Link) refused(err error) (gathered bool) {
+	switch {
+	case errors.Is(err, packet.ErrReplay):
+		l.e.counts.Replayed.Add(1)
+	case errors.Is(err, packet.ErrForged):
+		l.e.counts.Forged.Add(1)
+	default:
+		l.e.counts.Malformed.Add(1)
+	}
+	if l.crypt.Exhausted() && l.fault == nil {
+		l.fault = &CloseError{Code: wire.CodeProtocol, Text: "keys are worn out"}
+		return true
+	}
+	return false
+}
+
+// begin1st is called with the first authentic packet.
+func (l *Link) begin1st() {
+	l.begun = true
+	if l.first != nil {
+		l.first()
+	}
+	if !l.only {
+		l.e.wg.Go(func() { l.s.linkUp(l) }) // ended by itself: it sends at most
+	}
+}
+
+// frame takes one frame of a packet.
+func (l *Link) frame(t packet.FrameType, body []byte, now time.Time) {
+	switch t {
+	case packet.FrameReliable:
+		l.reliable(body)
+	case packet.FrameDatagram:
+		if !l.s.hungry() {
+			l.s.counts.Unread.Add(1)
+			return
+		}
+		l.gather(body)
+	case packet.FrameControl:
+		l.controls(body, now)
+	case packet.FrameChallenge:
+		if len(body) == nonceSize && l.meta.Take(metaRate, now) {
+			l.respond([nonceSize]byte(body))
+		}
+	case packet.FrameResponse:
+		if len(body) >= nonceSize {
+			l.proved([nonceSize]byte(body), now)
+		}
+	case packet.FrameBind:
+		if l.server && len(body) == nonceSize && l.meta.Take(metaRate, now) {
+			l.bound([nonceSize]byte(body), now)
+		}
+	case packet.FramePadding, packet.FrameConnect, packet.FrameAccept, packet.FrameBound:
+	default:
+		if t < 0x80 {
+			l.fault = protocolError("packet frame %d is not expected here", t)
+		}
+	}
+}
+
+// metaRate bounds what of the other end costs an answer at once.
+var metaRate = Rate{PerSecond: 50, Burst: 100}
+
+// reliable takes segments.
+func (l *Link) reliable(segments []byte) {
+	number, err := reliableNumber(segments)
+	if err != nil || int(number) >= channels || !l.only {
+		l.e.counts.Malformed.Add(1)
+		return
+	}
+	c := l.channelLocked(number)
+	if err := c.rel.Input(segments); err != nil {
+		l.e.counts.Malformed.Add(1)
+		return
+	}
+	l.activate() // an acknowledgement leaves within a tick, or with what is sent before
+	if c.out != nil && !c.rel.Full() {
+		l.urge() // there is room for what waits
+	}
+	l.signal()
+}
+
+// controls takes frames that are the link's own.
+func (l *Link) controls(frames []byte, now time.Time) {
+	for len(frames) > 0 {
+		k, body, n, err := wire.ParseFrame(frames, packet.MaxBody)
+		if err != nil || n == 0 {
+			l.fault = protocolError("malformed control frame")
+			return
+		}
+		frames = frames[n:]
+		switch k {
+		case wire.KindPing:
+			var m wire.Ping
+			if m.Parse(body) == nil && l.meta.Take(metaRate, now) {
+				pong := wire.Pong{Time: m.Time, Now: uint64(now.UnixMicro())}
+				if l.putControlLocked(pong.AppendFrame(nil)) == nil {
+					l.urge()
+				}
+			}
+		case wire.KindPong:
+			var m wire.Pong
+			if m.Parse(body) == nil {
+				l.health.heard()
+				l.clock.answered(&m, now)
+			}
+		case wire.KindClose:
+			l.parted(body)
+			return
+		default:
+			if !k.Skippable() {
+				l.fault = protocolError("frame %v is no control frame", k)
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,103 @@
+package session
+
+import (
+	"crypto/rand"
+	"net/netip"
+	"time"
+
+	"github.com/troupe-go/troupe/internal/packet"
+)
+
+const (
+	challengeEvery  = 50 * time.Millisecond // while packets come from the new address
+	challengeBudget = 3                     // times as many bytes may go there as have come from it
+	roamMemory      = 10 * time.Second      // a proposal nothing has come from for so long is forgotten
+)
+
+// moveRate bounds address changes: a mapping that flaps is no path.
+var moveRate = Rate{PerSecond: 1, Burst: 5}
+
+// roam is an address that packets have come from and that is not proven: they
+// may be replayed or sent by somebody on the way. Whoever reads what is sent
+// there proves it, by a nonce.
+type roam struct {
+	addr     netip.AddrPort
+	source   netip.Addr
+	nonce    [nonceSize]byte
+	heard    time.Time
+	asked    time.Time // when the nonce was last sent
+	received int       // bytes
+	spent    int       // bytes
+	due      bool      // a challenge is to be sent
+}
+
+// propose notes that an authentic packet of n bytes, the newest, has come from
+// another address than the link's.
+func (l *Link) propose(from netip.AddrPort, local netip.Addr, n int, now time.Time) {
+	r := l.roam
+	if r == nil || r.addr != from {
+		r = &roam{addr: from, source: local}
+		rand.Read(r.nonce[:]) // never fails
+		l.roam = r
+	}
+	r.heard = now
+	r.received += n
+	if now.Sub(r.asked) >= challengeEvery {
+		r.due = true
+		l.urge()
+	}
+}
+
+// challenge sends the nonce to the proposed address.
+func (l *Link) challenge(k *packer, now time.Time) {
+	r := l.roam
+	if r == nil {
+		return
+	}
+	if now.Sub(r.heard) > roamMemory {
+		l.roam = nil
+		return
+	}
+	const size = packet.Overhead + packet.FrameHeaderSize + nonceSize
+	if !r.due || r.spent+size > challengeBudget*r.received {
+		return
+	}
+	r.due, r.asked = false, now
+	r.spent += size
+	k.frame(packet.FrameChallenge, r.nonce[:], false)
+	k.closeTo(r.addr, r.source)
+}
+
+// proved moves the link to the address that the nonce was sent to.
+func (l *Link) proved(nonce [nonceSize]byte, now time.Time) {
+	r := l.roam
+	if r == nil || r.nonce != nonce || r.asked.IsZero() || !l.moves.Take(moveRate, now) {
+		return
+	}
+	l.remote, l.source, l.roam = r.addr, r.source, nil
+	l.s.counts.Moves.Add(1)
+	l.urge()
+	l.activate()
+}
+
+// respond answers a challenge, from where this end is now.
+func (l *Link) respond(nonce [nonceSize]byte) {
+	body := packet.AppendObserved(nonce[:], l.remote)
+	l.extra = packet.AppendFrame(l.extra, packet.FrameResponse, body)
+	l.urge()
+}
+
+// bound tells the client the address that it is seen at, with a receipt for it.
+func (l *Link) bound(nonce [nonceSize]byte, now time.Time) {
+	if l.e.receipt == nil {
+		return
+	}
+	l.extra = packet.AppendFrame(l.extra, packet.FrameBound, l.e.boundTo(nonce, l.remote, uint64(l.s.id), now))
+	l.urge()
+}
+
+// boundTo is the body of a Bound frame.
+func (e *Endpoint) boundTo(nonce [nonceSize]byte, seen netip.AddrPort, session uint64, now time.Time) []byte {
+	body := packet.AppendObserved(nonce[:], seen)
+	return append(body, e.receipt(seen, session, now)...)
+}

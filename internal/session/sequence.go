@@ -1,0 +1,120 @@
+package session
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"github.com/troupe-go/troupe/wire"
+)
+
+// Where datagrams may carry them, sequenced messages are numbered: a late one
+// must not come after a newer one of its lane, whatever each came by. All lanes
+// of a direction share one number, so that a lane costs its sender nothing.
+//
+//	sequence uint32   one more for each sequenced message, of any lane
+//	frame    …        an operation, event or group message
+const sequenceSize = 4
+
+// maxLanes is how many lanes a receiver remembers.
+const maxLanes = 1024
+
+// ordering knows the newest message of each lane. The zero value is ready to use.
+type ordering struct {
+	last  map[lane]uint32
+	floor uint32 // nothing of a forgotten lane was newer
+}
+
+// newer reports whether a is newer than b; numbers wrap (RFC 1982).
+func newer(a, b uint32) bool { return int32(a-b) > 0 }
+
+// accept reports whether a message is the newest of its lane, and notes it.
+func (o *ordering) accept(l lane, sequence uint32) bool {
+	last, known := o.last[l]
+	if !known {
+		last = o.floor
+	}
+	if !newer(sequence, last) {
+		return false
+	}
+	if o.last == nil {
+		o.last = make(map[lane]uint32)
+	}
+	if !known && len(o.last) >= maxLanes {
+		o.forget()
+	}
+	o.last[l] = sequence
+	return true
+}
+
+// forget drops the half of the lanes that has been silent for longer. A message
+// of one of them that is older than all that was forgotten counts as late.
+func (o *ordering) forget() {
+	all := make([]uint32, 0, len(o.last))
+	for _, s := range o.last {
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(a, b uint32) int { return int(int32(a - b)) })
+	o.floor = all[len(all)/2]
+	for l, s := range o.last {
+		if !newer(s, o.floor) {
+			delete(o.last, l)
+		}
+	}
+}
+
+// appendSequence begins a frame that wraps one of n bytes.
+func appendSequence(b []byte, sequence uint32, n int) []byte {
+	b = wire.AppendHeader(b, wire.KindSequenced, sequenceSize+n)
+	return binary.BigEndian.AppendUint32(b, sequence)
+}
+
+// sequenced hands on a sequenced message unless a newer one has come.
+func (s *Session) sequenced(body []byte, b *Buffer) error {
+	if len(body) < sequenceSize {
+		return protocolError("a sequence number has %d bytes", sequenceSize)
+	}
+	k, inner, n, err := wire.ParseFrame(body[sequenceSize:], s.frameMax)
+	if err != nil || n != len(body)-sequenceSize {
+		return protocolError("a sequenced message must be one frame")
+	}
+	l, err := laneOfFrame(k, inner)
+	if err != nil {
+		return protocolError("%v", err)
+	}
+	if s.dg.Load().order.accept(l, binary.BigEndian.Uint32(body)) {
+		return s.frame(k, inner, b)
+	}
+	s.counts.Stale.Add(1)
+	if s.server && !s.bucket.Take(s.env.Rate, s.now) {
+		return s.refuse()
+	}
+	return nil
+}
+
+// laneOfFrame is the lane of a sequenced message.
+func laneOfFrame(k wire.Kind, body []byte) (lane, error) {
+	var d wire.Delivery
+	var group, sender wire.ID
+	var err error
+	switch k {
+	case wire.KindOperation:
+		var m wire.Operation
+		err = m.Parse(body)
+		d = m.Delivery
+	case wire.KindEvent:
+		var m wire.Event
+		err = m.Parse(body)
+		d = m.Delivery
+	case wire.KindGroupSend:
+		var m wire.GroupSend
+		err = m.Parse(body)
+		d, group = m.Delivery, m.Group
+	case wire.KindGroupMessage:
+		var m wire.GroupMessage
+		err = m.Parse(body)
+		d, group, sender = m.Delivery, m.Group, m.Sender
+	default:
+		return lane{}, protocolError("frame %v has no sequence", k)
+	}
+	return laneOf(d, group, sender), err
+}
