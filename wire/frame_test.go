@@ -113,7 +113,7 @@ func TestFlipped(t *testing.T) {
 
 func known(k Kind) bool {
 	switch k {
-	case KindHello, KindWelcome, KindRefuse, KindClose, KindGroupEntry, KindGroupSet:
+	case KindHello, KindWelcome, KindRefuse, KindClose, KindPath, KindDatagrams, KindAttach, KindGroupEntry, KindGroupSet:
 		return true
 	}
 	return newMessage(k) != nil

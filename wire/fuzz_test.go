@@ -98,6 +98,8 @@ func FuzzHello(f *testing.F)      { fuzzCold(f, KindHello) }
 func FuzzWelcome(f *testing.F)    { fuzzCold(f, KindWelcome) }
 func FuzzRefuse(f *testing.F)     { fuzzCold(f, KindRefuse) }
 func FuzzClose(f *testing.F)      { fuzzCold(f, KindClose) }
+func FuzzPath(f *testing.F)       { fuzzCold(f, KindPath) }
+func FuzzDatagrams(f *testing.F)  { fuzzCold(f, KindDatagrams) }
 func FuzzGroupEntry(f *testing.F) { fuzzCold(f, KindGroupEntry) }
 func FuzzGroupSet(f *testing.F)   { fuzzCold(f, KindGroupSet) }
 

@@ -154,6 +154,12 @@ func coldVectors() []vector {
 			pb: &pb.Refuse{Code: uint32(CodeAuth), Text: "wrong token"}},
 		{name: "close", kind: KindClose, hex: "0c 04 080c120773656520796f75",
 			pb: &pb.Close{Code: uint32(CodeKicked), Text: "see you"}},
+		{name: "path", kind: KindPath, hex: "03 07 0801", pb: &pb.Path{Datagrams: true}},
+		{name: "path by the stream", kind: KindPath, hex: "01 07", pb: &pb.Path{}},
+		{name: "datagrams", kind: KindDatagrams, hex: "54 0b 08011108070605040302011d1413121125242322212a20070707070707070707070707070707070707070707070707070707070707070732067469636b65743a0c67616d652e6578616d706c6540b22348b323",
+			pb: &pb.Datagrams{Suite: 1, Id: 0x0102030405060708, Server: 0x11121314, Client: 0x21222324, Secret: bytes.Repeat([]byte{7}, 32),
+				Ticket: []byte("ticket"), Host: "game.example", Port: 4530, SecondPort: 4531}},
+		{name: "attach", kind: KindAttach, hex: "01 0c", pb: &pb.Attach{}},
 		{name: "group entry joined", kind: KindGroupEntry, hex: "4b 10 090b0a00000000010010071a3d0a0b090d0c00000000010010010a11090f0e00000000010010071a04626c756510011a04726f6f6d20012a112209080112054203726564220408021200",
 			pb: &pb.GroupEntry{Group: uint64(testGroup), Position: 7, Entry: &pb.GroupEntry_Joined{Joined: &pb.Joined{
 				Members: []*pb.Member{{Id: uint64(testPeer), Epoch: 1}, {Id: uint64(testOther), Epoch: 7, Payload: []byte("blue")}},
@@ -369,6 +375,12 @@ func newGenerated(k Kind) proto.Message {
 		return new(pb.Response)
 	case KindEvent:
 		return new(pb.Event)
+	case KindPath:
+		return new(pb.Path)
+	case KindDatagrams:
+		return new(pb.Datagrams)
+	case KindAttach:
+		return new(pb.Attach)
 	case KindGroupEntry:
 		return new(pb.GroupEntry)
 	case KindGroupMessage:

@@ -5,32 +5,6 @@ import (
 	"net/netip"
 )
 
-// Sequenced is the body of a frame of which only the newest counts.
-//
-//	sequence uint32
-//	frame    []byte   one stream frame, to the end
-type Sequenced struct {
-	Sequence uint32
-	Frame    []byte // a view of what was parsed
-}
-
-// Append appends the body.
-func (m *Sequenced) Append(b []byte) []byte {
-	b = binary.BigEndian.AppendUint32(b, m.Sequence)
-	return append(b, m.Frame...)
-}
-
-// Parse sets all fields of m from b.
-func (m *Sequenced) Parse(b []byte) error {
-	*m = Sequenced{}
-	if len(b) < 4 {
-		return ErrMessage
-	}
-	m.Sequence = binary.BigEndian.Uint32(b)
-	m.Frame = b[4:]
-	return nil
-}
-
 // Challenge is sent to an address and comes back in a [Response], which proves
 // the address that the nonce was sent to. A Bind has the same body.
 //

@@ -11,10 +11,10 @@ import (
 type FrameType uint8
 
 const (
-	FramePadding   FrameType = 0  // no length: the rest of the body is zeros
-	FrameReliable  FrameType = 1  // KCP segments
-	FrameDatagram  FrameType = 2  // whole stream frames
-	FrameSequenced FrameType = 3  // [Sequenced]
+	FramePadding  FrameType = 0 // no length: the rest of the body is zeros
+	FrameReliable FrameType = 1 // KCP segments
+	FrameDatagram FrameType = 2 // whole stream frames
+	// 3 is free
 	FrameControl   FrameType = 4  // whole stream frames: ping, pong, close
 	FrameRelay     FrameType = 5  // reserved
 	FrameChallenge FrameType = 6  // [Challenge]

@@ -116,8 +116,6 @@ func FuzzOpened(f *testing.F) {
 // hold what other packages parse.
 func frameBody(t FrameType) message {
 	switch t {
-	case FrameSequenced:
-		return new(Sequenced)
 	case FrameChallenge, FrameBind:
 		return new(Challenge)
 	case FrameResponse:

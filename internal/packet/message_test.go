@@ -83,7 +83,6 @@ func vectors() []vector {
 			Packet: append([]byte{0xe0}, make([]byte, MaxSize-39-1)...)},
 			hex: "86 01" + nonce16Hex + "00000007" + mac16Hex + "00 e0", fill: MaxSize - 39 - 1, tail: tailRefused},
 
-		{name: "sequenced", m: &Sequenced{Sequence: 0xfffffffe, Frame: []byte("abc")}, hex: "fffffffe 616263", tail: tailData, data: 3},
 		{name: "challenge", m: &Challenge{Nonce: nonce8}, hex: nonce8Hex},
 		{name: "response", m: &Response{Nonce: nonce8, Observed: v4}, hex: nonce8Hex + v4Hex},
 		{name: "bound", m: &Bound{Nonce: nonce8, Observed: v6, Receipt: Receipt{Time: 0x0102030405060708, MAC: mac16}},
