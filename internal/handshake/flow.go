@@ -42,7 +42,7 @@ type Flow struct {
 	owed    bool          // an acknowledgement
 	hungry  bool          // the last Read found nothing
 	askAt   time.Time     // when to say again what is here, if hungry; zero: nothing new has come yet
-	askWait time.Duration // grows as wait does
+	askWait time.Duration // grows by the factor of wait
 
 	stats Stats
 }
@@ -89,12 +89,11 @@ func (f *Flow) Write(p []byte, now time.Time) (int, error) {
 
 // Read moves bytes that are in order to p; 0 is none now. From then on the Flow
 // asks for more: while it has nothing of its own that is unacknowledged, it
-// acknowledges again what it has, at a pace that grows as that of sending again.
-// The other end answers with what is missing, so that a loss is mended from both
-// ends.
+// acknowledges again what it has, at growing intervals. The other end answers
+// with what is missing, so that either end mends a loss.
 func (f *Flow) Read(p []byte) int {
 	n := f.in.take(p)
-	f.hungry = n == 0
+	f.hungry = n == 0 && len(p) > 0
 	return n
 }
 

@@ -8,6 +8,10 @@ import (
 )
 
 func TestNoAllocations(t *testing.T) {
+	v6, err := Listen("[::1]:0")
+	if err == nil {
+		v6.Close()
+	}
 	for _, tt := range []struct {
 		listen, host string
 		answered     bool // Local is given
@@ -17,6 +21,9 @@ func TestNoAllocations(t *testing.T) {
 		{":0", "127.0.0.1", true},
 		{":0", "::1", true},
 	} {
+		if tt.host == "::1" && v6 == nil {
+			continue // no IPv6 here
+		}
 		for _, n := range []int{1, 64, 150} {
 			s, err := Listen(tt.listen)
 			if err != nil {

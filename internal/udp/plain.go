@@ -1,15 +1,18 @@
 package udp
 
 import (
+	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"time"
 )
 
 // plainPort reads and writes one datagram at a time.
 type plainPort struct {
-	conn   conn
-	counts *counts
+	conn        conn
+	counts      *counts
+	setDeadline func(time.Time) error // nil where writes wait as long as they like
 }
 
 // conn is a net.PacketConn in terms of netip.
@@ -23,11 +26,11 @@ type conn interface {
 func plain(pc net.PacketConn, counts *counts) port {
 	switch c := pc.(type) {
 	case *net.UDPConn:
-		return &plainPort{udpConn{c, c.RemoteAddr() != nil}, counts}
+		return &plainPort{udpConn{c, c.RemoteAddr() != nil}, counts, c.SetWriteDeadline}
 	case addrPorter:
-		return &plainPort{addrPortConn{c}, counts}
+		return &plainPort{addrPortConn{c}, counts, nil}
 	default:
-		return &plainPort{packetConn{pc}, counts}
+		return &plainPort{packetConn{pc}, counts, nil}
 	}
 }
 
@@ -46,16 +49,29 @@ func (p *plainPort) read(ms []Message) (int, error) {
 }
 
 func (p *plainPort) write(ms []Message) (sent int) {
-	if c, ok := p.conn.(udpConn); ok {
-		c.SetWriteDeadline(time.Now().Add(patience)) // fails only on a closed connection: sending does too
-	}
+	p.renew()
 	for i := range ms {
-		if p.conn.send(ms[i].Buf, ms[i].Addr) == nil {
+		err := p.conn.send(ms[i].Buf, ms[i].Addr)
+		if isLate(err) { // the kernel was full, or this program slow: only the former lasts
+			p.renew()
+			if err = p.conn.send(ms[i].Buf, ms[i].Addr); isLate(err) {
+				return sent
+			}
+		}
+		if err == nil {
 			sent++
 		}
 	}
 	return sent
 }
+
+func (p *plainPort) renew() {
+	if p.setDeadline != nil {
+		p.setDeadline(time.Now().Add(patience)) // fails only on a closed connection: sending does too
+	}
+}
+
+func isLate(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
 
 type udpConn struct {
 	*net.UDPConn

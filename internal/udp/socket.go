@@ -143,7 +143,7 @@ func (s *Socket) pause(beyond int) {
 // Write sends ms and returns how many the system took. What it refuses (no
 // buffers, no route, a firewall's rule, too long) is dropped and counted, and
 // the others go on. When its buffer is full, Write waits for room 4 ms in all,
-// then drops the rest.
+// twice that without batches, and then drops the rest.
 func (s *Socket) Write(ms []Message) int {
 	if len(ms) == 0 {
 		return 0
