@@ -3,7 +3,6 @@ package handshake
 import (
 	"bytes"
 	"math/rand/v2"
-	"slices"
 	"testing"
 )
 
@@ -100,26 +99,36 @@ func TestWindow(t *testing.T) {
 }
 
 // Single bytes far apart do not make a list without end; the byte that is next
-// is always taken.
+// is taken all the same, and so is what fills a gap.
 func TestSpansAreBounded(t *testing.T) {
 	var a assembly
-	for pos := int64(1); pos < Kept; pos += 2 {
+	for pos := int64(3); pos < Kept; pos += 2 {
 		a.add(pos, []byte{1})
 	}
-	if len(a.spans) != maxSpans {
+	if len(a.spans) != maxSpans || a.spans[0] != (span{3, 4}) {
 		t.Errorf("%d spans, want %d", len(a.spans), maxSpans)
 	}
-	if n := a.add(0, []byte{1}); n != 1 || a.next != 2 || !slices.Equal(a.spans[:1], []span{{3, 4}}) {
-		t.Errorf("took %d, next is %d, then %v", n, a.next, a.spans[0])
+	if n := a.add(0, []byte{1}); n != 1 || a.next != 1 {
+		t.Errorf("took %d, next is %d", n, a.next)
 	}
-	a = assembly{spans: a.spans, buf: a.buf, next: 2}
-	for range maxSpans { // refill
-		a.add(int64(len(a.buf))+1, []byte{1})
-	}
-	if n := a.add(2, nil); n != 0 {
-		t.Errorf("took %d of nothing", n)
+	if n := a.add(4, []byte{1}); n != 1 || a.spans[0] != (span{3, 6}) {
+		t.Errorf("took %d, then %v", n, a.spans[0])
 	}
 	if err := a.check(); err != "" {
 		t.Error(err)
+	}
+}
+
+func TestWithin(t *testing.T) {
+	a := assembly{read: 3*Kept - 100, next: 3 * Kept}
+	for _, tt := range []struct {
+		pos  int64
+		want bool
+	}{
+		{-1, false}, {0, false}, {2*Kept - 1, false}, {2 * Kept, true}, {3 * Kept, true}, {4*Kept - 1, true}, {4 * Kept, false},
+	} {
+		if got := a.within(tt.pos); got != tt.want {
+			t.Errorf("%d: %v, want %v", tt.pos, got, tt.want)
+		}
 	}
 }

@@ -27,8 +27,7 @@ type Conn struct {
 	readBy    time.Time
 	writeBy   time.Time
 	timer     *time.Timer
-	armed     time.Time // when the timer fires; zero: it does not
-	sending   bool      // a goroutine is in pumpLocked, and packet is its own
+	sending   bool // a goroutine is in pumpLocked, and packet is its own
 	packet    []byte
 }
 
@@ -45,8 +44,7 @@ func NewConn(send func(offset, ack uint32, data []byte), local, remote net.Addr)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.flow = NewFlow(time.Now())
-	c.armed = c.flow.Due()
-	c.timer = time.AfterFunc(time.Until(c.armed), c.fire)
+	c.timer = time.AfterFunc(Life, c.fire)
 	return c
 }
 
@@ -198,7 +196,6 @@ func (c *Conn) setDeadlines(t time.Time, deadlines ...*time.Time) error {
 func (c *Conn) fire() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.armed = time.Time{}
 	c.pumpLocked()
 	c.changed.Broadcast()
 }
@@ -239,13 +236,9 @@ func (c *Conn) armLocked() {
 			next = t
 		}
 	}
-	switch {
-	case next.Equal(c.armed):
-		return
-	case next.IsZero():
+	if next.IsZero() {
 		c.timer.Stop()
-	default:
-		c.timer.Reset(next.Sub(now))
+		return
 	}
-	c.armed = next
+	c.timer.Reset(next.Sub(now))
 }

@@ -337,6 +337,7 @@ func TestBlockedSend(t *testing.T) {
 		if sent != 2 {
 			t.Errorf("%d packets, want the second to follow the first", sent)
 		}
+		c.Write([]byte("never"))
 		closed := false
 		go func() { c.Close(); closed = true }()
 		synctest.Wait()
@@ -351,6 +352,65 @@ func TestBlockedSend(t *testing.T) {
 		time.Sleep(2 * Life)
 		if sent != 2 {
 			t.Errorf("%d packets after Close", sent-2)
+		}
+	})
+}
+
+// Send has data of its own, whatever comes in meanwhile.
+func TestSendOwnsData(t *testing.T) {
+	want := pattern(0, 2*Data)
+	var c *Conn
+	var got []byte
+	c = NewConn(func(offset, _ uint32, data []byte) {
+		if err := c.Input(0, offset+uint32(len(data)), nil); err != nil {
+			t.Error(err)
+		}
+		got = append(got, data...)
+	}, nil, nil)
+	defer c.Close()
+	c.Write(want)
+	if !bytes.Equal(got, want) || c.Pending() != 0 {
+		t.Errorf("%d bytes that are not what was written, %d pending", len(got), c.Pending())
+	}
+}
+
+// A Conn asks for more while a Read waits: not before, not in Linger.
+func TestReaderAsks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sent := 0
+		c := NewConn(func(uint32, uint32, []byte) { sent++ }, nil, nil)
+		defer c.Close()
+		c.Input(0, 0, []byte("x"))
+		b := make([]byte, 1)
+		c.Read(b)
+		expect := func(what string, want int) {
+			t.Helper()
+			time.Sleep(time.Second)
+			synctest.Wait()
+			if sent != want {
+				t.Errorf("%s: %d packets, want %d", what, sent, want)
+			}
+		}
+		expect("nobody reads", 1)
+		go c.Read(b)
+		expect("a Read waits", 5) // that was due long ago, and 187, 281, 422 ms later
+		c.Linger()
+		expect("lingering", 5)
+	})
+}
+
+// A Write that waits alone learns of a deadline that is set later.
+func TestWriteDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := NewConn(func(uint32, uint32, []byte) {}, nil, nil)
+		defer c.Close()
+		start := time.Now()
+		time.AfterFunc(time.Second, func() { c.SetWriteDeadline(start.Add(1234 * time.Millisecond)) })
+		if n, err := c.Write(make([]byte, Kept+1)); n != Kept || !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%d, %v", n, err)
+		}
+		if d := time.Since(start); d != 1234*time.Millisecond {
+			t.Errorf("after %v", d)
 		}
 	})
 }

@@ -129,7 +129,7 @@ func (f *Flow) Input(offset, ack uint32, data []byte, now time.Time) error {
 			f.resendAt = soon
 		}
 	case f.una < f.sent && f.tries > 0 && !now.Before(f.firstAt.Add(First/2)):
-		f.again, f.firstAt = f.first(), now // it repeats itself, so it misses something
+		f.again = f.first() // it repeats itself, so it misses something
 	}
 	return nil
 }

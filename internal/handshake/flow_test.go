@@ -168,6 +168,46 @@ func TestUnanswered(t *testing.T) {
 	}
 }
 
+// fill is so many bytes of data that one packet of them and acknowledgements
+// come to Unanswered.
+const fill = Unanswered % header
+
+// exhaust lets the other end say nothing new until f is silent, and returns how
+// many bytes it took.
+func exhaust(t *testing.T, f *Flow) (total int) {
+	for {
+		input(t, f, 0, uint32(f.una), pattern(0, 1), epoch)
+		sent := packets(f, epoch)
+		if len(sent) == 0 {
+			return total
+		}
+		for _, p := range sent {
+			total += header + len(p.data)
+		}
+	}
+}
+
+// One byte more would be one too many.
+func TestUnansweredNotOneMore(t *testing.T) {
+	f := NewFlow(epoch)
+	write(t, f, fill+1, epoch)
+	if total := exhaust(t, f); total != Unanswered+1-header {
+		t.Errorf("sent %d bytes, want %d", total, Unanswered+1-header)
+	}
+}
+
+// An end that may not send does not ask for more, nor is due for it.
+func TestExhaustedDoesNotAsk(t *testing.T) {
+	f := NewFlow(epoch)
+	exhaust(t, f)
+	b := make([]byte, 1)
+	f.Read(b)
+	f.Read(b)
+	if due := f.Due(); !due.Equal(after(Life)) {
+		t.Errorf("due after %v", due.Sub(epoch))
+	}
+}
+
 // Acknowledgements, too, stop at the limit, to the byte, and anything new
 // lifts it.
 func TestUnansweredExactly(t *testing.T) {
@@ -182,21 +222,13 @@ func TestUnansweredExactly(t *testing.T) {
 		{"what cannot be", 0, 1e6, pattern(0, 1), false},
 		{"a byte", 1, 0, pattern(1, 1), true},
 		{"a byte beyond a gap", 700, 0, pattern(700, 1), true},
-		{"an acknowledgement", 0, 50, nil, true},
+		{"an acknowledgement", 0, 5, nil, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := NewFlow(epoch)
-			write(t, f, 100, epoch)
-			input(t, f, 0, 0, pattern(0, 1), epoch)
-			total := 0
-			for range 10000 {
-				for _, p := range packets(f, epoch) {
-					total += header + len(p.data)
-				}
-				input(t, f, 0, 0, pattern(0, 1), epoch)
-			}
-			if total > Unanswered || total+header <= Unanswered {
-				t.Errorf("sent %d bytes; another acknowledgement is %d, the limit %d", total, header, Unanswered)
+			write(t, f, fill, epoch)
+			if total := exhaust(t, f); total != Unanswered {
+				t.Errorf("sent %d bytes, want %d", total, Unanswered)
 			}
 			if due := f.Due(); !due.Equal(after(Life)) {
 				t.Errorf("due after %v, with nothing that may be sent", due.Sub(epoch))
@@ -321,8 +353,30 @@ func TestNewsStartsOver(t *testing.T) {
 	if due := f.Due(); due.Sub(now) != First {
 		t.Errorf("after an acknowledgement due in %v, want %v", due.Sub(now), First)
 	}
+	// One that comes just before the next time puts that off.
+	now = now.Add(First - 1)
+	input(t, f, 0, 1200, nil, now)
+	if due := f.Due(); due.Sub(now) != First {
+		t.Errorf("after another due in %v, want %v", due.Sub(now), First)
+	}
 	now = f.Due()
-	if got := packets(f, now); len(got) != 2 || got[0].offset != 1100 || got[1].offset != 2200 {
+	if got := packets(f, now); len(got) != 2 || got[0].offset != 1200 || got[1].offset != 2300 {
+		t.Errorf("sent %v", got)
+	}
+}
+
+// What is acknowledged between two packets of a flight that is sent again is
+// not sent.
+func TestAcknowledgedWhileSendingAgain(t *testing.T) {
+	f := NewFlow(epoch)
+	write(t, f, 3200, epoch)
+	packets(f, epoch)
+	now := after(First)
+	if offset, _, _, ok := f.Next(now); !ok || offset != 0 {
+		t.Fatalf("sent %d, %v", offset, ok)
+	}
+	input(t, f, 0, 2200, nil, now)
+	if got := packets(f, now); len(got) != 1 || got[0].offset != 2200 || !bytes.Equal(got[0].data, pattern(2200, 1000)) {
 		t.Errorf("sent %v", got)
 	}
 }
@@ -388,6 +442,16 @@ func TestAsks(t *testing.T) {
 	}
 	if due := f.Due(); !due.Equal(after(Life)) {
 		t.Errorf("asks, with bytes to read, after %v", due.Sub(epoch))
+	}
+	f.Read(b)
+	f.Read(b)
+	write(t, f, 10, now)
+	packets(f, now)
+	packets(f, now.Add(First))
+	now = now.Add(ask)
+	input(t, f, 0, 10, nil, now)
+	if got := packets(f, now); got != nil {
+		t.Errorf("asks by %v, where it has data to send again", got)
 	}
 }
 
