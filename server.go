@@ -74,9 +74,14 @@ func (s *Server) assemble(pc peers.Config, tc transport.Config) (err error) {
 	return err
 }
 
-// Listen opens sockets without waiting: tcp://, tls://, ws:// and wss:// URLs,
-// port 0 for any. It returns the addresses in the order of the URLs. When one
-// fails, none stays open.
+// Listen opens sockets without waiting: tcp://, tls://, ws://, wss:// and udp://
+// URLs, port 0 for any. It returns the addresses in the order of the URLs. When
+// one fails, none stays open.
+//
+// A game listens on both tls://:4530 and udp://:4530. Clients that come by a
+// stream are told of the first udp:// listener, and what need not be reliable
+// goes by UDP as far as their networks let it through. Clients that come by
+// udp:// have no stream at all.
 func (s *Server) Listen(urls ...string) ([]netip.AddrPort, error) {
 	if err := s.start(); err != nil {
 		return nil, err
@@ -112,8 +117,8 @@ func (s *Server) isStopped() bool {
 	}
 }
 
-// ListenAndServe listens and serves until Shutdown. The error is never nil;
-// after Shutdown it is ErrServerClosed.
+// ListenAndServe listens, as Listen does, and serves until Shutdown. The error
+// is never nil; after Shutdown it is ErrServerClosed.
 func (s *Server) ListenAndServe(urls ...string) error {
 	if len(urls) == 0 {
 		return errors.New("troupe: ListenAndServe needs a URL such as tls://:4530")

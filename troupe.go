@@ -28,6 +28,8 @@ type (
 	Context = peers.Context
 	// Operation is a client's request or notice.
 	Operation = peers.Operation
+	// PathChanged tells a behaviour what carries its client's messages.
+	PathChanged = peers.PathChanged
 	// Peer is the server's end of one client.
 	Peer = peers.Peer
 	// Body is what operations, responses and events carry.

@@ -2,6 +2,7 @@ package troupe_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -134,6 +135,40 @@ func TestUDPBesideTLS(t *testing.T) {
 			}
 		case <-time.After(5 * time.Second):
 			t.Fatalf("no answer to %v", d)
+		}
+	}
+}
+
+// What a game listens on: clients of either URL are told that the server stops,
+// and that does not take long.
+func TestShutdownTellsClientsOfBoth(t *testing.T) {
+	srv := newServer(t, mirror{}.Receive)
+	var logged journal
+	srv.Logger = slog.New(slog.NewTextHandler(&logged, nil))
+	addrs := listen(t, srv, "tls://127.0.0.1:0", "udp://127.0.0.1:0")
+	_, rest, _ := strings.Cut(logged.String(), "pin=")
+	pin, _, _ := strings.Cut(rest, "\n")
+	up := make(chan bool, 1)
+	cfg := client.Config{Pin: strings.Trim(pin, `"`), OnDatagrams: func(b bool) { up <- b }}
+	clients := []*client.Client{dial(t, cfg, "tls://"+addrs[0].String()), dial(t, cfg, "udp://"+addrs[1].String())}
+	select {
+	case <-up:
+	case <-time.After(5 * time.Second):
+		t.Fatal("no UDP beside TLS")
+	}
+	begun := time.Now()
+	shutDown(t, srv)
+	if took := time.Since(begun); took > 2*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	for i, c := range clients {
+		select {
+		case <-c.Done():
+		case <-time.After(5 * time.Second):
+			t.Fatalf("client %d was not told", i)
+		}
+		if why, ok := errors.AsType[*client.CloseError](c.Err()); !ok || why.Code != wire.CodeShutdown || !why.Remote {
+			t.Errorf("client %d ended with %v", i, c.Err())
 		}
 	}
 }

@@ -33,7 +33,7 @@ func runBench(t *testing.T, args ...string) string {
 		t.Skip("the figures need Linux")
 	}
 	var stdout, stderr bytes.Buffer
-	args = append([]string{"-runs", "1", "-seconds", "0.3", "-peers", "200"}, args...)
+	args = append([]string{"-runs", "1", "-seconds", "0.3", "-peers", "200", "-idle", "600ms"}, args...)
 	if err := run(t.Context(), args, nil, &stdout, &stderr); err != nil {
 		t.Fatalf("bench %v: %v\n%s", args, err, &stderr)
 	}
@@ -42,10 +42,20 @@ func runBench(t *testing.T, args ...string) string {
 
 // The figures of each kind of work, ratio apart.
 var measures = map[string][]string{
-	"echo":       {"ops_per_s", "server_cpu_ns", "p50_us", "p99_us"},
-	"fanout":     {"ops_per_s", "server_cpu_ns", "p50_us", "p99_us"},
-	"groupready": {"p50_us", "p99_us"},
-	"idle":       {"bytes_per_peer"},
+	"echo":         {"ops_per_s", "server_cpu_ns", "p50_us", "p99_us"},
+	"fanout":       {"ops_per_s", "server_cpu_ns", "p50_us", "p99_us"},
+	"groupready":   {"p50_us", "p99_us"},
+	"idle":         {"bytes_per_peer"},
+	"udpecho":      {"ops_per_s", "server_cpu_ns", "p50_us", "p99_us"},
+	"udpecho1000u": {"ops_per_s", "server_cpu_ns", "p50_us", "p99_us"},
+	"loss":         {"p50_us", "p99_us", "p999_us"},
+	"losstwice":    {"p50_us", "p99_us", "p999_us"},
+	"udpbulk":      {"ops_per_s", "server_cpu_ns"},
+	"udpidle":      {"bytes_per_peer"},
+	"udpquiet":     {"idle_cpu_percent"},
+	"udpalive":     {"idle_cpu_percent"},
+	"handshake":    {"ops_per_s", "server_cpu_ns", "p50_us", "p99_us"},
+	"flood":        {"p50_us", "p99_us", "p999_us"},
 }
 
 // It judges that every work measures what it says, never how fast it is.
@@ -67,8 +77,12 @@ func TestEveryWorkPrintsItsLines(t *testing.T) {
 			if l.Ratio <= 0 || l.P99 < l.P50 {
 				t.Errorf("%+v: no ratio, or latencies that can't be", l)
 			}
-			if ours := strings.HasPrefix(want.name, "troupe-"); ours != (l.Target > 0 && l.TargetOf == w.target.of) {
-				t.Errorf("%+v: the target is Troupe's", l)
+			bound := target{}
+			if strings.HasPrefix(want.name, "troupe-") {
+				bound = w.target
+			}
+			if got := (target{l.Target, l.TargetOf}); got != bound {
+				t.Errorf("%+v has the target %v, want %v: it is Troupe's", l, got, bound)
 			}
 		}
 	}
@@ -84,6 +98,7 @@ func measured(l *line) (names []string) {
 		value float64
 	}{
 		{"ops_per_s", l.OpsPerSecond}, {"server_cpu_ns", l.ServerCPU}, {"p50_us", l.P50}, {"p99_us", l.P99},
+		{"p999_us", l.P999}, {"idle_cpu_percent", l.IdleCPU},
 		{"bytes_per_peer", l.BytesPerPeer},
 	} {
 		if f.value > 0 {
@@ -99,6 +114,8 @@ func TestChoose(t *testing.T) {
 		{"idle,echo16", "echo16 idle"},
 		{"echo", "echo16 echo1"},
 		{"groupready", "groupready64 groupready256"},
+		{"udpecho", "udpecho100 udpecho1000"},
+		{"loss", "loss"},
 		{"groupready64,groupready", "groupready64 groupready256"},
 	} {
 		chosen, err := choose(works(), strings.Split(tt.only, ","))
@@ -153,6 +170,8 @@ func TestBadArgumentsAreRefused(t *testing.T) {
 		{"-peers 0", "at least 1"},
 		{"-seconds 0", "-seconds"},
 		{"-seconds 31", "-seconds"},
+		{"-idle 0s", "-idle"},
+		{"-idle 6m", "-idle"},
 		{"echo16", `unexpected argument "echo16"`},
 		{"serve nothing", `no server is named "nothing"`},
 	} {

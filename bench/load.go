@@ -20,6 +20,7 @@ const (
 // the answer to the last.
 type load struct {
 	conns      []*conn
+	cut        func() // ends the waits of what is no conn; nil where there is none
 	lanes      []*lane
 	operations int // of a block
 	sampled    int // one in how many blocks has its latency taken
@@ -66,6 +67,9 @@ func (l *load) drive(ctx context.Context, srv *process, o *options, tasks []func
 func (l *load) interrupt() {
 	for _, c := range l.conns {
 		c.nc.SetDeadline(time.Unix(1, 0)) // an error says that it is closed
+	}
+	if l.cut != nil {
+		l.cut()
 	}
 }
 

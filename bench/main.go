@@ -1,6 +1,6 @@
 // Command bench measures what Troupe costs, beside plain Go in the same run.
 //
-//	go run ./bench [-only echo,fanout,groupready,idle] [-runs 5] [-seconds 2] [-json]
+//	go run ./bench [-only echo,fanout,groupready,idle,udpecho,…] [-runs 5] [-seconds 2] [-json]
 //
 // Each work runs a server of Troupe's and a reference server in turn, each in a
 // process of its own, under the same load from this process. It prints one
@@ -8,7 +8,8 @@
 // does and how it is measured.
 //
 //	run ─▶ work (echo, fanout, idle) ─▶ load ─▶ conn ═══ socket ═══ server (plain, troupe)
-//	        │ └─ (groupready) ───────────▶ package client ═╝           │
+//	        │ ├─ (groupready) ───────────▶ package client ═╝           │
+//	        │ └─ (by UDP) ─▶ voice, talker, hauler ═ badLink ═══╝      │
 //	        └─▶ process: its address, CPU time, memory ◀───────────────┘ bench serve NAME
 package main
 
@@ -44,7 +45,8 @@ type options struct {
 	only     []string
 	runs     int
 	measured time.Duration // of each run, behind a quarter of it to warm up
-	peers    int           // of idle
+	peers    int           // of idle and its kin
+	idle     time.Duration // that idle CPU time is taken of
 	json     bool
 	profiles string // the directory for CPU profiles of the servers, or ""
 	stderr   io.Writer
@@ -56,6 +58,9 @@ func (o *options) warmUp() time.Duration { return o.measured / 4 }
 // does not answer its pings.
 const maxSeconds = 30
 
+// maxIdle bounds what does nothing.
+const maxIdle = 5 * time.Minute
+
 func parseOptions(args []string, stderr io.Writer) (*options, error) {
 	o := &options{stderr: stderr}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
@@ -63,7 +68,8 @@ func parseOptions(args []string, stderr io.Writer) (*options, error) {
 	only := flags.String("only", "", "`works` to do, separated by commas; all by default")
 	flags.IntVar(&o.runs, "runs", 5, "`runs` of each server, of which the median counts")
 	seconds := flags.Float64("seconds", 2, "measured `seconds` of each run")
-	flags.IntVar(&o.peers, "peers", 10_000, "connections of idle")
+	flags.IntVar(&o.peers, "peers", 10_000, "connections of idle, udpidle, udpquiet and udpalive")
+	flags.DurationVar(&o.idle, "idle", 30*time.Second, "measured `time` of udpquiet and udpalive")
 	flags.BoolVar(&o.json, "json", false, "print one JSON object per line")
 	flags.StringVar(&o.profiles, "cpuprofile", "", "write CPU profiles of the servers to `directory`")
 	if err := flags.Parse(args); err != nil {
@@ -78,6 +84,8 @@ func parseOptions(args []string, stderr io.Writer) (*options, error) {
 		return nil, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	case o.runs < 1 || o.peers < 1:
 		return nil, errors.New("-runs and -peers must be at least 1")
+	case o.idle <= 0 || o.idle > maxIdle:
+		return nil, fmt.Errorf("-idle must be above 0 and at most %v", maxIdle)
 	case o.measured <= 0 || *seconds > maxSeconds:
 		return nil, fmt.Errorf("-seconds must be above 0 and at most %d", maxSeconds)
 	}

@@ -77,3 +77,23 @@ func TestMedianAndQuantile(t *testing.T) {
 		t.Errorf("of none: %d", q)
 	}
 }
+
+// What a cost is compared with: the reference's, or the target; a cost that is a
+// ratio is one already.
+func TestMeasure(t *testing.T) {
+	for _, tt := range []struct {
+		of    string
+		costs []float64
+		want  float64
+	}{
+		{"ratio", []float64{6, 3, 2}, 3},
+		{"p99_us", []float64{6, 3}, 3},
+		{"p99_us", []float64{6}, 1.5},
+		{"ratio", []float64{6}, 1},
+	} {
+		w := work{target: target{value: 1.5, of: tt.of}}
+		if got := w.measure(tt.costs); got != tt.want {
+			t.Errorf("%v, the target being one of %s, are compared with %v, want %v", tt.costs, tt.of, got, tt.want)
+		}
+	}
+}

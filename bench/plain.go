@@ -30,16 +30,23 @@ func appendPlain(b []byte, kind byte, payload []byte) []byte {
 	return append(append(b, kind), payload...)
 }
 
-func servePlain() (addr string, err error) {
-	return listenPlain(func(c net.Conn) {
-		defer c.Close()
-		plainConn(c, c)
-	})
+// plainTUN is plainEcho where a bad link leads to it.
+const plainTUN = "plain-tcp"
+
+func servePlain() (addr string, err error) { return listenPlain(servePlainConn) }
+
+func servePlainConn(c net.Conn) {
+	defer c.Close()
+	plainConn(c, c)
 }
 
 // listenPlain serves each connection on a goroutine of its own.
 func listenPlain(serve func(net.Conn)) (addr string, err error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	return listenPlainAt("127.0.0.1:0", serve)
+}
+
+func listenPlainAt(at string, serve func(net.Conn)) (addr string, err error) {
+	l, err := net.Listen("tcp", at)
 	if err != nil {
 		return "", err
 	}

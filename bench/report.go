@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -19,6 +20,8 @@ type line struct {
 	ServerCPU    float64 `json:"server_cpu_ns"` // of one operation
 	P50          float64 `json:"p50_us"`
 	P99          float64 `json:"p99_us"`
+	P999         float64 `json:"p999_us"`
+	IdleCPU      float64 `json:"idle_cpu_percent"` // of one core
 	BytesPerPeer float64 `json:"bytes_per_peer"`
 	Ratio        float64 `json:"ratio"` // cost / the reference's, or / the target where there is none; lower is better
 	Target       float64 `json:"target"`
@@ -29,7 +32,8 @@ func newLine(w *work, s subject, f figures) line {
 	return line{
 		Work: w.name, Subject: s.name, Reference: w.reference.name,
 		OpsPerSecond: f.opsPerSecond, ServerCPU: float64(f.serverCPU.Nanoseconds()),
-		P50: microseconds(f.p50), P99: microseconds(f.p99), BytesPerPeer: f.bytesPerPeer,
+		P50: microseconds(f.p50), P99: microseconds(f.p99), P999: microseconds(f.p999),
+		IdleCPU: f.idleCPU, BytesPerPeer: f.bytesPerPeer,
 	}
 }
 
@@ -39,6 +43,7 @@ func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Mi
 func (l line) rounded() line {
 	l.OpsPerSecond, l.BytesPerPeer = math.Round(l.OpsPerSecond), math.Round(l.BytesPerPeer)
 	l.P50, l.P99 = math.Round(10*l.P50)/10, math.Round(10*l.P99)/10
+	l.P999, l.IdleCPU = math.Round(10*l.P999)/10, math.Round(1000*l.IdleCPU)/1000
 	l.Ratio = math.Round(1000*l.Ratio) / 1000
 	return l
 }
@@ -54,7 +59,7 @@ func newReport(w io.Writer, asJSON bool) *report {
 		return &report{json: json.NewEncoder(w)}
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "work\tsubject\tops/s\tserver CPU ns/op\tp50 µs\tp99 µs\tbytes/peer\tratio\ttarget\t")
+	fmt.Fprintln(table, "work\tsubject\tops/s\tserver CPU ns/op\tp50 µs\tp99 µs\tp99.9 µs\tidle CPU %\tbytes/peer\tratio\ttarget\t")
 	return &report{table: table}
 }
 
@@ -63,9 +68,9 @@ func (r *report) add(l line) error {
 	if r.json != nil {
 		return r.json.Encode(l)
 	}
-	_, err := fmt.Fprintf(r.table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%.3f\t%s\t\n", l.Work, l.Subject,
+	_, err := fmt.Fprintf(r.table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%.3f\t%s\t\n", l.Work, l.Subject,
 		cell("%.0f", l.OpsPerSecond), cell("%.0f", l.ServerCPU), cell("%.1f", l.P50), cell("%.1f", l.P99),
-		cell("%.0f", l.BytesPerPeer), l.Ratio, l.bound())
+		cell("%.1f", l.P999), cell("%.2f", l.IdleCPU), cell("%.0f", l.BytesPerPeer), l.Ratio, l.bound())
 	return err
 }
 
@@ -91,8 +96,10 @@ func (l *line) bound() string {
 		return "–"
 	case "bytes_per_peer":
 		return fmt.Sprintf("bytes ≤ %.0f", l.Target)
-	case "p50_us":
-		return fmt.Sprintf("p50 ≤ %.0f", l.Target)
+	case "p50_us", "p99_us":
+		return fmt.Sprintf("%s ≤ %.0f", strings.TrimSuffix(l.TargetOf, "_us"), l.Target)
+	case "idle_cpu_percent":
+		return fmt.Sprintf("CPU ≤ %.1f %%", l.Target)
 	}
 	return fmt.Sprintf("%s ≤ %.2f", l.TargetOf, l.Target)
 }

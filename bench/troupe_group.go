@@ -31,5 +31,5 @@ func serveTroupeGroup() (addr string, err error) {
 			}
 		}), nil
 	}
-	return listenTroupe(srv)
+	return listenTroupe(srv, tcpURL)
 }

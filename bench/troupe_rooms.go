@@ -33,7 +33,7 @@ const codeRound = 1
 func serveTroupeRooms() (addr string, err error) {
 	return listenTroupe(&troupe.Server{
 		Peer: func(*troupe.Init) (troupe.Behavior, error) { return new(host), nil },
-	})
+	}, tcpURL)
 }
 
 // host is a peer that may own a group, one at a time.

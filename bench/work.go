@@ -13,8 +13,9 @@ import (
 // work is one thing that servers are measured at.
 type work struct {
 	name      string
-	subject   subject // Troupe's
-	reference subject // without a name there is none
+	subject   subject   // Troupe's
+	reference subject   // without a name there is none
+	beside    []subject // for information
 	run       func(ctx context.Context, s subject, o *options) (figures, error)
 	cost      func(figures) float64 // what ratio compares
 	target    target
@@ -25,12 +26,17 @@ type work struct {
 type subject struct {
 	name    string
 	dialect dialect
+	voices  choir   // of what is asked by datagrams, instead of dialect
+	meet    meeting // of what is talked to, as above
+	haul    haulage // of what is sent in bulk, as above
+	rest    resting // of what is idle, as above
+	tun     bool    // by way of a TUN device; without one it is left out
 }
 
 // target is the figure that Troupe is to stay at or below.
 type target struct {
 	value float64
-	of    string // the JSON name of what it bounds: ratio, bytes_per_peer, p50_us
+	of    string // the JSON name of what it bounds: ratio, bytes_per_peer, p50_us, p99_us, idle_cpu_percent; "" where there is none
 }
 
 // figures are the results of one run, or the medians of several. A work leaves
@@ -39,6 +45,9 @@ type figures struct {
 	opsPerSecond float64
 	serverCPU    time.Duration // of one operation
 	p50, p99     time.Duration
+	p999         time.Duration
+	idleCPU      float64 // percent of one core
+	slowdown     float64 // how many times as long something takes as without what the work does to it
 	bytesPerPeer float64
 }
 
@@ -51,6 +60,17 @@ func works() []work {
 		groupReady(64, 10*time.Millisecond),
 		groupReady(256, 40*time.Millisecond),
 		idle(),
+		udpEcho("udpecho100", 100),
+		udpEcho("udpecho1000", 1000),
+		udpEchoUnreliable("udpecho1000u", 1000),
+		loss(),
+		lossTwice(),
+		udpBulk(),
+		udpIdle(),
+		udpQuiet(),
+		udpAlive(),
+		handshakes(),
+		flood(),
 	}
 }
 
@@ -58,13 +78,20 @@ func (w *work) isNamed(name string) bool {
 	return name == w.name || name == strings.TrimRight(w.name, "0123456789")
 }
 
-// sides are the servers that the work is done by: Troupe's, and the reference
-// if there is one.
+// sides are the servers that the work is done by: Troupe's, the reference if
+// there is one, and those beside it
+// that can be.
 func (w *work) sides() []subject {
 	if w.reference.name == "" {
 		return []subject{w.subject}
 	}
-	return []subject{w.subject, w.reference}
+	sides := []subject{w.subject, w.reference}
+	for _, s := range w.beside {
+		if !s.tun || canTUN() == nil {
+			sides = append(sides, s)
+		}
+	}
+	return sides
 }
 
 // compare runs the sides in turn, so that a change of the machine's mood meets
@@ -73,7 +100,7 @@ func (w *work) sides() []subject {
 func (w *work) compare(ctx context.Context, o *options) ([]line, error) {
 	sides := w.sides()
 	all := make([][]figures, len(sides))
-	var ratios []float64
+	ratios := make([][]float64, len(sides))
 	for i := range o.runs {
 		costs := make([]float64, len(sides))
 		for k, s := range sides {
@@ -86,24 +113,29 @@ func (w *work) compare(ctx context.Context, o *options) ([]line, error) {
 		if slices.Min(costs) <= 0 {
 			return nil, fmt.Errorf("too little to be measured: %v", costs)
 		}
-		ratios = append(ratios, costs[0]/w.measure(costs))
-		fmt.Fprintf(o.stderr, "%s run %d of %d: costs %.0f, ratio %.3f\n", w.name, i+1, o.runs, costs, ratios[i])
+		for k := range sides {
+			ratios[k] = append(ratios[k], costs[k]/w.measure(costs))
+		}
+		fmt.Fprintf(o.stderr, "%s run %d of %d: costs %.0f, ratio %.3f\n", w.name, i+1, o.runs, costs, ratios[0][i])
 	}
 	lines := make([]line, len(sides))
 	for k, s := range sides {
 		lines[k] = newLine(w, s, medians(all[k]))
-		lines[k].Ratio = 1
+		lines[k].Ratio = median(ratios[k])
 	}
-	lines[0].Ratio, lines[0].Target, lines[0].TargetOf = median(ratios), w.target.value, w.target.of
+	lines[0].Target, lines[0].TargetOf = w.target.value, w.target.of
 	return lines, nil
 }
 
-// measure is what the first of costs, Troupe's, is compared with.
+// measure is what costs are compared with.
 func (w *work) measure(costs []float64) float64 {
-	if len(costs) == 1 {
-		return w.target.value
+	switch {
+	case len(costs) > 1:
+		return costs[1]
+	case w.target.of == "ratio": // the cost is one
+		return 1
 	}
-	return costs[1]
+	return w.target.value
 }
 
 func medians(all []figures) figures {
@@ -112,6 +144,9 @@ func medians(all []figures) figures {
 		serverCPU:    medianOf(all, func(f figures) time.Duration { return f.serverCPU }),
 		p50:          medianOf(all, func(f figures) time.Duration { return f.p50 }),
 		p99:          medianOf(all, func(f figures) time.Duration { return f.p99 }),
+		p999:         medianOf(all, func(f figures) time.Duration { return f.p999 }),
+		idleCPU:      medianOf(all, func(f figures) float64 { return f.idleCPU }),
+		slowdown:     medianOf(all, func(f figures) float64 { return f.slowdown }),
 		bytesPerPeer: medianOf(all, func(f figures) float64 { return f.bytesPerPeer }),
 	}
 }

@@ -35,7 +35,7 @@ func (c *Client) beside(ctx context.Context, dg *wirepb.Datagrams) {
 				pause = minRetry
 			}
 		}
-		if !sleep(ctx, jitter(pause)) || c.session.AskAttach() != nil {
+		if !c.rest(ctx, jitter(pause)) || c.session.AskAttach() != nil {
 			return
 		}
 		dg = nil
@@ -62,16 +62,19 @@ func (c *Client) attach(ctx context.Context, dg *wirepb.Datagrams) bool {
 	if host == "" {
 		host = c.host
 	}
-	addrs, err := lookup(ctx, host, uint16(dg.Port))
+	addrs, err := c.cfg.find(ctx, host, uint16(dg.Port))
 	if err != nil {
 		return false
 	}
-	if c.port == nil {
-		if c.port, err = c.cfg.openPort(ctx, c.env); err != nil {
+	p := c.port.Load()
+	if p == nil {
+		if p, err = c.cfg.openPort(ctx, c.env); err != nil {
 			return false
 		}
+		c.port.Store(p)
+		wake(c.moved) // who keeps sockets looks again
 	}
-	k, err := c.port.knock(ctx, addrs)
+	k, err := p.knock(ctx, addrs)
 	if err != nil {
 		return false
 	}
@@ -81,12 +84,12 @@ func (c *Client) attach(ctx context.Context, dg *wirepb.Datagrams) bool {
 	}
 	accepted := make(chan struct{})
 	cfg.Remote, cfg.First = k.addr, func() { close(accepted) }
-	l, err := c.port.end.NewLink(cfg)
+	l, err := p.end.NewLink(cfg)
 	if err != nil {
 		return false
 	}
 	c.session.Attach(l)
-	if c.connect(ctx, l, k, dg.Ticket, accepted) {
+	if p.connect(ctx, l, k, dg.Ticket, accepted) {
 		return true
 	}
 	c.session.Detach()
@@ -94,7 +97,7 @@ func (c *Client) attach(ctx context.Context, dg *wirepb.Datagrams) bool {
 }
 
 // connect sends CONNECTs until one is answered.
-func (c *Client) connect(ctx context.Context, l *session.Link, k knocked, ticket []byte, accepted <-chan struct{}) bool {
+func (p *port) connect(ctx context.Context, l *session.Link, k knocked, ticket []byte, accepted <-chan struct{}) bool {
 	if len(ticket) > packet.MaxTicket {
 		return false
 	}
@@ -104,38 +107,26 @@ func (c *Client) connect(ctx context.Context, l *session.Link, k knocked, ticket
 	a := packet.Attach{Nonce: m.Nonce, Epoch: m.Epoch, MAC: m.MAC, MTU: packet.MaxSize, Time: uint64(time.Now().UnixMilli())}
 	m.Packet = l.Connect(&a, m.PacketSize())
 	out := m.Append(nil)
-	for _, pause := range helloTimes[:5] {
-		c.port.end.Send(out, k.addr, netip.Addr{})
-		timer := time.NewTimer(pause)
-		select {
-		case <-accepted:
-			timer.Stop()
-			return true
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return false
-		}
-	}
-	return false
+	_, err := insist(ctx, accepted, func() { p.end.Send(out, k.addr, netip.Addr{}) })
+	return err == nil
 }
 
 // rerouted is told by the session that unreliable messages go another way.
 func (c *Client) rerouted(datagrams bool) {
-	c.queue.tell(datagrams)
+	c.queue.tell()
 	if !datagrams {
-		select {
-		case c.detached <- struct{}{}:
-		default:
-		}
+		wake(c.detached)
 	}
 }
 
-func sleep(ctx context.Context, d time.Duration) bool {
+// rest waits before UDP is tried again; another network is worth a try at once.
+func (c *Client) rest(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
+		return true
+	case <-c.elsewhere:
 		return true
 	case <-ctx.Done():
 		return false

@@ -98,14 +98,25 @@ func (c *Client) frame(f *frame) {
 	case wire.KindOperation:
 		c.operation(f)
 	case wire.KindPath:
-		if c.cfg.OnDatagrams != nil && c.begin() {
-			c.cfg.OnDatagrams(f.request != 0)
-			c.end()
-		}
+		c.pathChanged()
 	case wire.KindGroupEntry:
 		c.groupEntry(f.entry)
 	case wire.KindGroupMessage:
 		c.groupMessage(&f.GroupMessage, time.Time{})
+	}
+}
+
+// pathChanged tells of what carries unreliable messages now: of two changes in
+// short order, what has come of them.
+func (c *Client) pathChanged() {
+	up := c.session.Datagrams()
+	if up == c.path {
+		return
+	}
+	c.path = up
+	if c.cfg.OnDatagrams != nil && c.begin() {
+		c.cfg.OnDatagrams(up)
+		c.end()
 	}
 }
 

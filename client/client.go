@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/troupe-go/troupe/internal/session"
@@ -20,7 +21,6 @@ type Client struct {
 	cfg     Config
 	env     *session.Env
 	session *session.Session
-	port    *port             // nil without UDP; beside's goroutine has it where there is a stream
 	host    string            // of the URL, for UDP beside the stream
 	first   *wirepb.Datagrams // of the Welcome, where there is a stream
 	reply   []byte
@@ -29,8 +29,11 @@ type Client struct {
 	done    chan struct{} // closed when OnClose has returned
 	keeper  sync.WaitGroup
 
-	offers   chan *wirepb.Datagrams // that the server has answered Attach with
-	detached chan struct{}          // a token for each loss of UDP
+	port      atomic.Pointer[port]   // nil before UDP is first tried
+	offers    chan *wirepb.Datagrams // that the server has answered Attach with
+	detached  chan struct{}          // holds a token when UDP has been lost
+	moved     chan struct{}          // holds a token when the port has another socket
+	elsewhere chan struct{}          // holds a token when UDP may get through that did not
 
 	calls  session.Calls
 	queue  queue
@@ -42,6 +45,7 @@ type Client struct {
 	groups  map[wire.ID]*Group
 
 	// the callback goroutine's
+	path  bool // what OnDatagrams was told last
 	early early
 	ended ended
 }
@@ -59,6 +63,9 @@ func newClient(cfg Config, env *session.Env, in *session.Admission, asked time.T
 
 		offers:   make(chan *wirepb.Datagrams, 1),
 		detached: make(chan struct{}, 1),
+
+		moved:     make(chan struct{}, 1),
+		elsewhere: make(chan struct{}, 1),
 	}
 	if n := int(in.Limits.Frame); n > 0 { // what the server takes
 		c.env.FrameLimit = min(c.env.FrameLimit, n)
@@ -90,42 +97,11 @@ func (c *Client) start() {
 	c.session.Start(&reader{c: c}) // ended by the connection's end
 	c.session.Ping()               // an error says that the session is over already
 	c.keeper.Go(c.keepAlive)       // ended by the reader's end
-	c.keeper.Go(c.keepPort)        // likewise
+	c.keeper.Go(c.keepUDP)         // likewise
 	go c.run()                     // ended by the reader's end: it closes done
 	select {
 	case <-c.opened:
 	case <-c.done:
-	}
-}
-
-// keepPort has the session speak UDP beside its stream, where that was agreed
-// on, and closes the socket when the session is over.
-func (c *Client) keepPort() {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	var tries sync.WaitGroup
-	if c.first != nil {
-		tries.Go(func() { c.beside(ctx, c.first) }) // ended by ctx
-	}
-	<-c.session.Done()
-	cancel()
-	tries.Wait()
-	if c.port != nil {
-		c.port.end.Close()
-	}
-}
-
-// keepAlive sends the session's pings.
-func (c *Client) keepAlive() {
-	t := time.NewTicker(c.env.SweepInterval())
-	defer t.Stop()
-	for {
-		select {
-		case <-t.C:
-			c.env.Sweep(time.Now())
-		case <-c.session.Done():
-			return
-		}
 	}
 }
 
@@ -143,8 +119,14 @@ func (c *Client) Reply() []byte { return c.reply }
 // even if they are slow, so that a callback may wait itself; with 4 MiB of it
 // the session ends as overloaded.
 func (c *Client) Call(ctx context.Context, code uint16, b wire.Body) (wire.Response, error) {
+	return c.CallWith(ctx, code, b, wire.Reliable)
+}
+
+// CallWith is Call by a delivery other than wire.Reliable. The answer is
+// reliable, on the channel of the question, and sent twice if that was.
+func (c *Client) CallWith(ctx context.Context, code uint16, b wire.Body, d wire.Delivery) (wire.Response, error) {
 	r, err := c.ask(ctx, func(request uint32) error {
-		return c.flush(c.session.PutOperation(&wire.Operation{Code: code, Request: request, Body: b}))
+		return c.flush(c.session.PutOperation(&wire.Operation{Code: code, Request: request, Delivery: d, Body: b}))
 	})
 	if err == nil {
 		err = failure(&r)

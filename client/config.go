@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 
 	"github.com/troupe-go/troupe/internal/session"
@@ -60,6 +61,9 @@ type Config struct {
 	OnGroup     func(*Group)     // this client has joined a group; set the group's callbacks here
 	OnDatagrams func(up bool)    // unreliable and sequenced messages go by UDP from now on, or by the stream again: told on change, not for udp://
 	OnClose     func(error)      // once, last; the error is a *CloseError
+
+	// lookup finds a host's addresses for UDP; nil asks the system. A test's.
+	lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
 func (cfg Config) withDefaults() Config {

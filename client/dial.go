@@ -125,7 +125,7 @@ func (cfg *Config) enter(ctx context.Context, u *url.URL) (*Client, error) {
 		conn.Close()
 		return nil, err
 	}
-	c := newClient(*cfg, session.NewEnv(cfg.Limits), in, asked)
+	c := newClient(*cfg, cfg.newEnv(), in, asked)
 	c.over(conn, in, u.Hostname())
 	return c, nil
 }

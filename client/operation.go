@@ -23,11 +23,11 @@ type Operation struct {
 type Reply struct{ r *reply }
 
 type reply struct {
-	c       *Client
-	code    uint16
-	request uint32
-	channel uint8
-	done    atomic.Bool
+	c        *Client
+	code     uint16
+	request  uint32
+	delivery wire.Delivery // of the answer
+	done     atomic.Bool
 }
 
 // Asks reports whether the server waits for an answer.
@@ -61,7 +61,7 @@ func (p Reply) answer(result int32, text string, b wire.Body) error {
 	}
 	s := p.r.c.session
 	err := s.PutResponse(&wire.Response{
-		Code: p.r.code, Request: p.r.request, Delivery: wire.Reliable.On(p.r.channel), Result: result, Text: text, Body: b,
+		Code: p.r.code, Request: p.r.request, Delivery: p.r.delivery, Result: result, Text: text, Body: b,
 	})
 	if err == ErrTooLarge { // nothing was sent: another answer may be
 		p.r.done.Store(false)
@@ -69,11 +69,21 @@ func (p Reply) answer(result int32, text string, b wire.Body) error {
 	return p.r.c.flush(err)
 }
 
+// answerTo is how the answer to an operation travels: on its channel, and twice
+// if the operation did.
+func answerTo(d wire.Delivery) wire.Delivery {
+	a := wire.Reliable.On(d.Channel())
+	if d.IsTwice() {
+		a = a.Twice()
+	}
+	return a
+}
+
 // operation hands an operation to the callback.
 func (c *Client) operation(f *frame) {
 	op := Operation{Code: f.Code, Body: f.Body, delivery: f.Delivery}
 	if f.request != 0 {
-		op.reply.r = &reply{c: c, code: f.Code, request: f.request, channel: f.Delivery.Channel()}
+		op.reply.r = &reply{c: c, code: f.Code, request: f.request, delivery: answerTo(f.Delivery)}
 	}
 	if c.cfg.OnOperation == nil {
 		op.Fail(wire.ResultUnknown, "this client takes no operations") // ErrNotAsked when it was told

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"sync"
@@ -16,8 +17,13 @@ import (
 	"github.com/troupe-go/troupe/wire"
 )
 
-// helloTimes are the pauses between HELLOs, or CONNECTs, until one is answered.
-var helloTimes = []time.Duration{250 * time.Millisecond, 500 * time.Millisecond, time.Second, time.Second, time.Second, 1250 * time.Millisecond}
+// knockTime is how long an answer to HELLOs, or to CONNECTs, is waited for: who
+// has other ways tries them.
+const knockTime = 5 * time.Second
+
+// knockPause is that between them, after the first. Where three packets in ten
+// are lost each way, one client in a thousand waits for longer than 2 s.
+const knockPause = 200 * time.Millisecond
 
 // headStart is how long an IPv6 address is tried before IPv4 is, too (RFC 8305).
 const headStart = 250 * time.Millisecond
@@ -27,7 +33,10 @@ var errNoAnswer = errors.New("no answer by UDP")
 // port is a client's UDP socket: all of it goes by one, so that a NAT has one
 // mapping for it.
 type port struct {
-	end *session.Endpoint
+	// set once
+	end  *session.Endpoint
+	sock *udp.Socket
+	swap *swap // below it
 
 	mu      sync.Mutex
 	knocks  map[[8]byte]chan<- knocked // HELLOs that wait for a COOKIE
@@ -44,12 +53,18 @@ type knocked struct {
 
 // openPort opens the socket.
 func (cfg *Config) openPort(ctx context.Context, env *session.Env) (*port, error) {
-	pc, err := cfg.ListenPacket(ctx)
+	low, err := newSwap(ctx, func(ctx context.Context) (net.PacketConn, error) {
+		pc, err := cfg.ListenPacket(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return cfg.Simulate.Wrap(pc), nil
+	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("socket: %w", err)
 	}
-	p := &port{knocks: make(map[[8]byte]chan<- knocked)}
-	p.end = session.NewEndpoint(udp.New(cfg.Simulate.Wrap(pc)), env, session.EndpointConfig{Batch: clientBatch, Stranger: p.stranger})
+	p := &port{sock: udp.New(low), swap: low, knocks: make(map[[8]byte]chan<- knocked)}
+	p.end = session.NewEndpoint(p.sock, env, session.EndpointConfig{Batch: clientBatch, Stranger: p.stranger})
 	p.end.Start()
 	return p, nil
 }
@@ -120,38 +135,37 @@ func (p *port) knock(ctx context.Context, addrs []netip.AddrPort) (knocked, erro
 		p.mu.Unlock()
 	}()
 	first, rest := preferred(addrs)
-	late := time.NewTimer(headStart)
-	defer late.Stop()
-	if len(rest) == 0 {
-		late.Stop()
-	}
-	for _, pause := range helloTimes {
+	k, err := insist(ctx, answer, func() {
 		for _, a := range first {
 			p.end.Send(hello, a, netip.Addr{})
 		}
-		again := time.NewTimer(pause)
-		for waiting := true; waiting; {
-			select {
-			case k := <-answer:
-				again.Stop()
-				if k.wrong {
-					return k, &RefusedError{Code: wire.CodeVersion, Text: "the server speaks another version"}
-				}
-				return k, nil
-			case <-late.C:
-				for _, a := range rest {
-					p.end.Send(hello, a, netip.Addr{})
-				}
-				first = append(first, rest...)
-			case <-again.C:
-				waiting = false
-			case <-ctx.Done():
-				again.Stop()
-				return knocked{}, ctx.Err()
-			}
-		}
+		first, rest = append(first, rest...), nil
+	})
+	if err == nil && k.wrong {
+		err = &RefusedError{Code: wire.CodeVersion, Text: "the server speaks another version"}
 	}
-	return knocked{}, errNoAnswer
+	return k, err
+}
+
+// insist calls send again and again, until there is an answer.
+func insist[T any](ctx context.Context, answer <-chan T, send func()) (got T, err error) {
+	over := time.NewTimer(knockTime)
+	defer over.Stop()
+	for pause := headStart; ; pause = knockPause {
+		send()
+		again := time.NewTimer(pause)
+		select {
+		case got = <-answer:
+		case <-again.C:
+			continue
+		case <-over.C:
+			err = errNoAnswer
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		again.Stop()
+		return got, err
+	}
 }
 
 // preferred splits addresses into those to try first and the others: IPv6
@@ -185,9 +199,13 @@ func (p *port) shake(k knocked) *handshake.Conn {
 	return conn
 }
 
-// lookup finds a server's addresses.
-func lookup(ctx context.Context, host string, number uint16) ([]netip.AddrPort, error) {
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+// find finds a server's addresses.
+func (cfg *Config) find(ctx context.Context, host string, number uint16) ([]netip.AddrPort, error) {
+	look := cfg.lookup
+	if look == nil {
+		look = net.DefaultResolver.LookupNetIP
+	}
+	ips, err := look(ctx, "ip", host)
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ const maxBehind = 4 << 20
 // frame is one decoded frame, for the callbacks.
 type frame struct {
 	kind              wire.Kind
-	request           uint32             // of an operation; of word by tell: whether datagrams do
+	request           uint32             // of an operation
 	wire.GroupMessage                    // of an event and an operation too, as far as they go
 	entry             *wirepb.GroupEntry // of a group entry
 }
@@ -45,6 +45,7 @@ type queue struct {
 	mu      sync.Mutex
 	batches []*batch
 	bytes   int
+	told    bool        // word of tell's is queued
 	end     *CloseError // nothing comes any more
 }
 
@@ -68,14 +69,14 @@ func (q *queue) push(b *batch) int {
 	return n
 }
 
-// tell queues word of what carries unreliable messages.
-func (q *queue) tell(datagrams bool) {
-	f := frame{kind: wire.KindPath}
-	if datagrams {
-		f.request = 1
-	}
+// tell queues word that something else may carry unreliable messages: once,
+// until it is taken.
+func (q *queue) tell() {
 	q.mu.Lock()
-	q.batches = append(q.batches, &batch{frames: []frame{f}})
+	if !q.told {
+		q.told = true
+		q.batches = append(q.batches, &batch{frames: []frame{{kind: wire.KindPath}}})
+	}
 	q.mu.Unlock()
 	q.signal()
 }
@@ -93,7 +94,7 @@ func (q *queue) take(empty []*batch) ([]*batch, *CloseError) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	all := q.batches
-	q.batches = empty
+	q.batches, q.told = empty, false
 	return all, q.end
 }
 

@@ -23,11 +23,31 @@ type Stats struct {
 	EarlyDropped uint64 // waited too long, or were too many
 	Late         uint64 // group messages that came after the leave of their sender
 
-	Sent Sent
+	Sent      Sent
+	Datagrams Datagrams
+}
+
+// Datagrams is the part of Stats that is about UDP. Packets are counted whether
+// they were of use or not.
+type Datagrams struct {
+	Up bool // unreliable and sequenced messages go by UDP now; always on udp://, where the reliable ones do too
+
+	// RTT and Deviation are those of the packets; zero while UDP is not up, and
+	// before the first ping was answered.
+	RTT, Deviation time.Duration
+
+	In, Out    uint64 // packets, through all sockets there have been
+	Dropped    uint64 // packets that the system did not take
+	Duplicates uint64 // packets that came a second time: copies, or the network's doing
+	Forged     uint64 // packets that did not open: damaged, or somebody else's
+	Stale      uint64 // sequenced messages behind a newer one
+	Unread     uint64 // unreliable messages that callbacks had no room for
+	Moves      uint64 // sockets after the first, see Client.Rebind
 }
 
 type counts struct {
 	unmatched, earlyDropped, late atomic.Uint64
+	moves                         atomic.Uint64
 	earlyHeld                     atomic.Int64
 }
 
@@ -44,8 +64,23 @@ func (c *Client) Stats() Stats {
 		Sent:         c.session.Sent(),
 	}
 	s.RTT, s.Deviation = c.session.RTT()
+	s.Datagrams = c.datagrams(&s)
 	c.queue.mu.Lock()
 	s.QueuedIn = c.queue.bytes
 	c.queue.mu.Unlock()
 	return s
+}
+
+func (c *Client) datagrams(s *Stats) Datagrams {
+	in := c.session.Counts()
+	d := Datagrams{Up: c.session.Datagrams(), Stale: in.Stale.Load(), Unread: in.Unread.Load(), Moves: c.counts.moves.Load()}
+	if d.Up {
+		d.RTT, d.Deviation = s.RTT, s.Deviation
+	}
+	if p := c.port.Load(); p != nil {
+		sock, end := p.sock.Stats(), p.end.Counts()
+		d.In, d.Out, d.Dropped = sock.In, sock.Out, sock.Dropped+end.Dropped.Load()
+		d.Duplicates, d.Forged = end.Replayed.Load(), end.Forged.Load()
+	}
+	return d
 }

@@ -21,11 +21,11 @@ func (cfg *Config) enterUDP(ctx context.Context, u *url.URL) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	addrs, err := lookup(ctx, u.Hostname(), uint16(number))
+	addrs, err := cfg.find(ctx, u.Hostname(), uint16(number))
 	if err != nil {
 		return nil, err
 	}
-	env := session.NewEnv(cfg.Limits)
+	env := cfg.newEnv()
 	p, err := cfg.openPort(ctx, env)
 	if err != nil {
 		return nil, err
@@ -71,7 +71,7 @@ func (cfg *Config) shake(ctx context.Context, u *url.URL, p *port, env *session.
 		return nil, err
 	}
 	c := newClient(*cfg, env, in, asked)
-	c.port = p
+	c.port.Store(p)
 	c.session = session.NewDatagram(in.ID, l, env, false)
 	return c, nil
 }

@@ -152,6 +152,7 @@ func (a admitted) Start(s *session.Session) {
 	defer p.mu.Unlock()
 	p.session, p.started = s, true
 	p.ref = p.home.sys.SpawnUnder(p.home.ref, props, func() actor.Behavior { return &p.shell })
+	s.OnPath(p.pathChanged)
 	if b := (begin{p}); p.ref.Force(b) != actor.Accepted {
 		b.Release()
 	}

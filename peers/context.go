@@ -60,6 +60,12 @@ func (c *Context) Call(ctx context.Context, code uint16, b wire.Body) (wire.Resp
 	return c.Peer.Call(ctx, code, b)
 }
 
+// CallWith is Call by another delivery, see [Peer.CallWith].
+func (c *Context) CallWith(ctx context.Context, code uint16, b wire.Body, d wire.Delivery) (wire.Response, error) {
+	c.Flush()
+	return c.Peer.CallWith(ctx, code, b, d)
+}
+
 // Event tells the client something, see [Peer.Event]. What one turn of the
 // behaviour sends leaves together when it ends; Flush sends it now.
 func (c *Context) Event(code uint16, b wire.Body, d wire.Delivery) error {

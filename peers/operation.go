@@ -38,10 +38,10 @@ type Operation struct {
 
 // reply is the right to answer, shared by an operation's copies.
 type reply struct {
-	peer    *Peer
-	request uint32
-	channel uint8
-	done    atomic.Bool
+	peer     *Peer
+	request  uint32
+	delivery wire.Delivery // of the answer
+	done     atomic.Bool
 }
 
 // Peer is who sent the operation.
@@ -76,7 +76,7 @@ func (o *Operation) answer(result int32, text string, b wire.Body) error {
 	}
 	s := o.peer.session
 	err := s.PutResponse(&wire.Response{
-		Code: o.Code, Request: o.request, Delivery: wire.Reliable.On(o.delivery.Channel()), Result: result, Text: text, Body: b,
+		Code: o.Code, Request: o.request, Delivery: answerTo(o.delivery), Result: result, Text: text, Body: b,
 	})
 	if err == ErrTooLarge { // nothing was sent: another answer may be
 		if o.later != nil {
@@ -91,6 +91,16 @@ func (o *Operation) answer(result int32, text string, b wire.Body) error {
 	return err
 }
 
+// answerTo is how the answer to an operation travels: reliable, on its channel,
+// and twice if the operation did.
+func answerTo(d wire.Delivery) wire.Delivery {
+	a := wire.Reliable.On(d.Channel())
+	if d.IsTwice() {
+		a = a.Twice()
+	}
+	return a
+}
+
 // Later returns the right to answer after Receive has returned. It holds no
 // bytes of the operation.
 func (o *Operation) Later() Reply {
@@ -102,7 +112,7 @@ func (o *Operation) Later() Reply {
 
 func (o *Operation) shared() *reply {
 	if o.later == nil {
-		o.later = &reply{peer: o.peer, request: o.request, channel: o.delivery.Channel()}
+		o.later = &reply{peer: o.peer, request: o.request, delivery: answerTo(o.delivery)}
 	}
 	return o.later
 }
@@ -148,7 +158,7 @@ func (p Reply) answer(result int32, text string, b wire.Body) error {
 	}
 	s := p.r.peer.session
 	err := s.PutResponse(&wire.Response{
-		Code: p.code, Request: p.r.request, Delivery: wire.Reliable.On(p.r.channel), Result: result, Text: text, Body: b,
+		Code: p.code, Request: p.r.request, Delivery: p.r.delivery, Result: result, Text: text, Body: b,
 	})
 	if err == ErrTooLarge {
 		p.r.done.Store(false)

@@ -28,6 +28,7 @@ type Peer struct {
 	calls session.Calls
 
 	closing atomic.Bool   // no more operations are handled
+	moved   atomic.Bool   // a pathMoved is in the mailbox
 	gone    chan struct{} // closed when the user's place is free again; nil without a user
 
 	mu      sync.Mutex
@@ -46,8 +47,21 @@ func (p *Peer) User() string { return p.init.User }
 // App is the application that the client asked for.
 func (p *Peer) App() string { return p.init.App }
 
-// RemoteAddr is the client's address.
-func (p *Peer) RemoteAddr() netip.AddrPort { return p.init.Remote }
+// RemoteAddr is the client's address. On udp:// it changes with the client's
+// network; [Init] has the one that it came from.
+func (p *Peer) RemoteAddr() netip.AddrPort {
+	if s := p.session; s != nil {
+		if a := s.RemoteAddr(); a.IsValid() {
+			return a
+		}
+	}
+	return p.init.Remote
+}
+
+// Datagrams reports whether unreliable and sequenced messages go to this client
+// by UDP now, as everything does on udp://, or by its stream. A [PathChanged]
+// tells when that changes.
+func (p *Peer) Datagrams() bool { return p.session.Datagrams() }
 
 // RTT is the smoothed round-trip time, zero until the first ping is answered.
 func (p *Peer) RTT() time.Duration {
@@ -71,7 +85,7 @@ func (p *Peer) String() string {
 
 // LogValue implements slog.LogValuer.
 func (p *Peer) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("id", p.id.String()), slog.String("user", p.init.User), slog.Any("addr", p.init.Remote))
+	return slog.GroupValue(slog.String("id", p.id.String()), slog.String("user", p.init.User), slog.Any("addr", p.RemoteAddr()))
 }
 
 // Event tells the client something. b is copied. nil means queued: a reliable
@@ -91,10 +105,16 @@ func (p *Peer) Event(code uint16, b wire.Body, d wire.Delivery) error {
 // queues, and with 1 MiB of it the peer ends as overloaded. A Response whose
 // Result is not 0 comes with a *Error.
 func (p *Peer) Call(ctx context.Context, code uint16, b wire.Body) (wire.Response, error) {
+	return p.CallWith(ctx, code, b, wire.Reliable)
+}
+
+// CallWith is Call by a delivery other than wire.Reliable. The answer is
+// reliable, on the channel of the question, and sent twice if that was.
+func (p *Peer) CallWith(ctx context.Context, code uint16, b wire.Body, d wire.Delivery) (wire.Response, error) {
 	p.session.LiftGate() // else what is queued could keep the answer out
 	defer p.session.LowerGate()
 	r, err := p.calls.Do(ctx, func(request uint32) error {
-		err := p.session.PutOperation(&wire.Operation{Code: code, Request: request, Body: b})
+		err := p.session.PutOperation(&wire.Operation{Code: code, Request: request, Delivery: d, Body: b})
 		p.session.Flush()
 		return err
 	})

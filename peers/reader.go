@@ -150,7 +150,7 @@ func (r *reader) refuse(m *wire.Operation, text string) {
 		return
 	}
 	r.p.session.PutResponse(&wire.Response{ // an error says that the session is ending
-		Code: m.Code, Request: m.Request, Delivery: wire.Reliable.On(m.Delivery.Channel()),
+		Code: m.Code, Request: m.Request, Delivery: answerTo(m.Delivery),
 		Result: wire.ResultRate, Text: text,
 	})
 	r.refused = true

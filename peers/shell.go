@@ -22,6 +22,7 @@ type shell struct {
 	dirty    []*session.Session // others with something unsent
 	since    time.Duration      // when what is unsent may have been put in first; 0: nothing is
 	why      *CloseError
+	path     bool          // what the behaviour knows of Peer.Datagrams
 	begun    bool          // Started has been delivered: Closed will be
 	ending   bool          // Closed has been delivered
 	panics   *actor.Panics // nil until there was one
@@ -36,6 +37,8 @@ func (sh *shell) Receive(c *actor.Context) {
 		sh.operations(m)
 	case begin:
 		sh.begin(c)
+	case pathMoved:
+		sh.pathMoved()
 	case ended:
 		sh.becauseOf(m.why)
 		sh.p.closing.Store(true)
@@ -78,6 +81,7 @@ func (sh *shell) begin(c *actor.Context) {
 		p.Close(wire.CodeShutdown, "the server stops")
 	}
 	p.read.start() // before Started, in which the client may be asked something
+	sh.path = p.session.Datagrams()
 	sh.deliver(Started{})
 }
 

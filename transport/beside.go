@@ -25,6 +25,9 @@ type offer struct {
 	nonce [16]byte
 }
 
+// used reports whether a client has come with it: then the link is the session's.
+func (o *offer) used() bool { return o.addr.IsValid() }
+
 // beside is UDP beside the stream of one session; nil where there is none.
 type beside struct {
 	d  *door
@@ -48,9 +51,13 @@ func (b *beside) first() *wirepb.Datagrams {
 	return b.dg
 }
 
-// offer makes an offer in place of the last one.
+// offer makes an offer in place of the last one; nil where the listener has
+// stopped.
 func (b *beside) offer() *wirepb.Datagrams {
 	d := b.d
+	if d.shut.Load() {
+		return nil
+	}
 	dg, cfg := newKeys(d.l.end.Reserve())
 	now := time.Now()
 	o := &offer{cfg: cfg, expiry: now.Add(ticketTime), s: b.s}
@@ -60,10 +67,14 @@ func (b *beside) offer() *wirepb.Datagrams {
 	dg.Port = uint32(d.l.end.LocalAddr().Port())
 	dg.SecondPort = uint32(d.secondPort)
 	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.offers == nil { // it has stopped meanwhile
+		d.l.end.Free(cfg.Self)
+		return nil
+	}
 	b.forgetLocked()
 	b.id = cfg.Self
 	d.offers[cfg.Self] = o
-	d.mu.Unlock()
 	return dg
 }
 
@@ -89,12 +100,15 @@ func (b *beside) end() {
 	b.d.mu.Lock()
 	b.forgetLocked()
 	b.d.mu.Unlock()
+	if b.s != nil {
+		b.s.Detach() // from a link that it was given while it ended
+	}
 }
 
 func (b *beside) forgetLocked() {
 	if o := b.d.offers[b.id]; o != nil {
 		delete(b.d.offers, b.id)
-		if o.link == nil {
+		if !o.used() {
 			b.d.l.end.Free(b.id)
 		}
 	}
@@ -135,7 +149,7 @@ func (d *door) connect(p []byte, from netip.AddrPort, local netip.Addr, now time
 			d.malformed.Add(1)
 			return
 		}
-		first := !o.addr.IsValid()
+		first := !o.used()
 		o.addr, o.nonce = from, m.Nonce
 		if first {
 			o.s.Attach(o.link)

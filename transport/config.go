@@ -27,6 +27,15 @@ import (
 //	QueueHard        int           // queued bytes above which a session is closed as slow; 1 MiB
 //	Budget           int64         // bytes of all queues of the process; a quarter of GOMEMLIMIT, else 1 GiB
 //	Rate             Rate          // messages from one connection; 5,000/s, bursts of 10,000
+//	Pace             Rate          // bytes that one session sends by UDP; 4 MiB/s, bursts of 256 KiB
+//
+// They hold for udp:// too, with these differences. A handshake by UDP has 9 s at
+// most, whatever HandshakeTimeout says; once it is over, failed or not, it counts
+// as unfinished until the client has heard so, for up to 20 s. FrameTimeout means
+// nothing there: messages are whole. Pings are the client's there: the server
+// sends some only to sessions that are busy, to measure.
+// What is reliable is bounded by QueueHard besides what is on its way, up to 256
+// packets a channel.
 type Limits = session.Limits
 
 // Rate is a token bucket's: PerSecond float64 on average, Burst int at once, for
@@ -55,7 +64,7 @@ type Config struct {
 	AcceptRatePerAddress     Rate // of one IPv4 address or IPv6 /64; zero means 10/s with bursts of 40
 	MaxConnections           int  // at once; 0 means 65,536
 	MaxConnectionsPerAddress int  // 0 means 512
-	MaxHandshakes            int  // unfinished ones at once; 0 means 4,096
+	MaxHandshakes            int  // unfinished ones at once; 0 means 4,096; of each udp:// listener at most 1,024, and 500 a second
 	MaxHandshakesPerAddress  int  // 0 means 16
 	LimitLoopback            bool // the limits per address hold for loopback too, where proxies and load tests live
 

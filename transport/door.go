@@ -13,12 +13,12 @@ import (
 // What strangers may cost by UDP.
 const (
 	maxShakes  = 1024             // handshakes at once
-	maxBygone  = 8192             // handshakes that are over, remembered for late packets
+	maxBygone  = 1 << 14          // keys of handshakes that are over; more than shakeRate lets begin in bygoneTime
 	bygoneTime = 20 * time.Second // as long as a cookie is good
 )
 
 var (
-	helloRate = session.Rate{PerSecond: 20000, Burst: 2000} // HELLOs that are answered
+	helloRate = session.Rate{PerSecond: 20000, Burst: 2000} // HELLOs that are answered, at either port
 	shakeRate = session.Rate{PerSecond: 500, Burst: 500}    // handshakes that are begun
 )
 
@@ -35,12 +35,18 @@ type door struct {
 	shakes session.Bucket
 	out    []byte // a message under way
 
+	// the second port's reader's
+	secondHellos session.Bucket
+	secondOut    []byte
+
+	shut atomic.Bool // nobody new is answered any more
+
 	hellosAnswered, excess, unknown, malformed atomic.Uint64
 
 	mu     sync.Mutex
-	under  map[shakeKey]*shake
+	under  map[shakeKey]*shake    // handshakes
+	bygone map[shakeKey]time.Time // those that are over, lest late packets begin them again: when they began
 	offers map[packet.ID]*offer
-	open   int // of under: not over
 }
 
 // shakeKey is what the packets of a handshake have in common.
@@ -50,55 +56,63 @@ type shakeKey struct {
 }
 
 func newDoor(l *datagramListener, b *packet.Bakery) *door {
-	return &door{l: l, bakery: b, under: make(map[shakeKey]*shake), offers: make(map[packet.ID]*offer)}
+	return &door{
+		l: l, bakery: b,
+		under: make(map[shakeKey]*shake), bygone: make(map[shakeKey]time.Time), offers: make(map[packet.ID]*offer),
+	}
 }
 
 // stranger implements session.Stranger.
 func (d *door) stranger(p []byte, from netip.AddrPort, local netip.Addr, now time.Time) {
-	switch packet.KindOf(p) {
-	case packet.KindHello:
-		if answer := d.hello(p, from, now); answer != nil {
-			d.l.end.Send(answer, from, local)
-		}
-	case packet.KindStreamUp:
+	kind := packet.KindOf(p)
+	switch {
+	case kind == packet.KindStreamUp:
 		d.stream(p, from, local, now)
-	case packet.KindConnect:
+	case d.shut.Load():
+		d.unknown.Add(1)
+	case kind == packet.KindHello:
+		if d.out = d.hello(d.out[:0], &d.hellos, p, from, now); len(d.out) > 0 {
+			d.l.end.Send(d.out, from, local)
+		}
+	case kind == packet.KindConnect:
 		d.connect(p, from, local, now)
 	default:
 		d.unknown.Add(1)
 	}
 }
 
-// hello answers a HELLO by what is smaller, and keeps nothing.
-func (d *door) hello(p []byte, from netip.AddrPort, now time.Time) []byte {
+// strangerAtSecond answers HELLOs at the second port, on its reader.
+func (d *door) strangerAtSecond(p []byte, from netip.AddrPort, now time.Time) []byte {
+	if d.shut.Load() || packet.KindOf(p) != packet.KindHello {
+		d.unknown.Add(1)
+		return nil
+	}
+	d.secondOut = d.hello(d.secondOut[:0], &d.secondHellos, p, from, now)
+	if len(d.secondOut) == 0 {
+		return nil
+	}
+	return d.secondOut
+}
+
+// hello appends the answer to a HELLO, if it has one: what is smaller. It keeps
+// nothing.
+func (d *door) hello(b []byte, rate *session.Bucket, p []byte, from netip.AddrPort, now time.Time) []byte {
 	var m packet.Hello
 	if m.Parse(p) != nil {
 		d.malformed.Add(1)
-		return nil
+		return b
 	}
-	if !d.hellos.Take(helloRate, now) { // before it costs a hash
+	if !rate.Take(helloRate, now) { // before it costs a hash
 		d.excess.Add(1)
-		return nil
+		return b
 	}
 	if m.Version != packet.ProtocolVersion || m.Suite != packet.SuiteAES256GCM {
 		v := packet.Version{Nonce: m.Nonce, Versions: []byte{packet.ProtocolVersion}}
-		d.out = v.Append(d.out[:0])
-		return d.out
+		return v.Append(b)
 	}
 	d.hellosAnswered.Add(1)
 	c := d.bakery.MintCookie(from, m.Nonce, now)
-	d.out = c.Append(d.out[:0])
-	return d.out
-}
-
-// strangerAtSecond answers HELLOs at the second port, on its reader.
-func (d *door) strangerAtSecond(p []byte, from netip.AddrPort, now time.Time) []byte {
-	var m packet.Hello
-	if packet.KindOf(p) != packet.KindHello || m.Parse(p) != nil || m.Version != packet.ProtocolVersion {
-		return nil
-	}
-	c := d.bakery.MintCookie(from, m.Nonce, now)
-	return c.Append(nil)
+	return c.Append(b)
 }
 
 // receipt implements session.Receipt.
@@ -117,13 +131,20 @@ func (d *door) stream(p []byte, from netip.AddrPort, local netip.Addr, now time.
 	key := shakeKey{from, m.Nonce}
 	d.mu.Lock()
 	s := d.under[key]
+	_, late := d.bygone[key]
 	d.mu.Unlock()
-	if s == nil {
+	switch {
+	case late || s == nil && d.shut.Load():
+		d.unknown.Add(1)
+		return
+	case s == nil:
 		if s = d.begin(key, &m, local, now); s == nil {
 			return
 		}
 	}
-	s.input(m.Offset, m.Ack, m.Data)
+	if s.conn.Input(m.Offset, m.Ack, m.Data) != nil { // it does not block
+		d.malformed.Add(1) // or late
+	}
 }
 
 // begin begins a handshake, where the cookie proves the address, the data is the
@@ -141,31 +162,55 @@ func (d *door) begin(key shakeKey, m *packet.StreamUp, local netip.Addr, now tim
 	}
 	t.accepted.Add(1)
 	d.mu.Lock()
-	full := d.open >= maxShakes || len(d.under) >= maxBygone
+	full := len(d.under) >= maxShakes || len(d.bygone) >= maxBygone
 	d.mu.Unlock()
-	if full || !d.shakes.Take(shakeRate, now) || !t.limit.accept(now) {
-		d.excess.Add(1)
-		t.throttled.Add(1)
+	a := key.addr.Addr()
+	if full || !t.limit.admit(a, now) {
+		d.throttled()
 		return nil
 	}
-	if !t.limit.enter(key.addr.Addr(), now) {
-		t.limit.shook(netip.Addr{})
-		t.limit.leave(netip.Addr{})
-		d.excess.Add(1)
-		t.throttled.Add(1)
+	if !d.shakes.Take(shakeRate, now) {
+		t.limit.shook(a)
+		t.limit.leave(a)
+		d.throttled()
 		return nil
 	}
 	s := newShake(d, key, local, now)
 	d.mu.Lock()
-	d.under[key] = s
-	d.open++
+	ok := d.l.crew.run(s.run) // ended by the handshake's timeout
+	if ok {
+		d.under[key] = s
+	}
 	d.mu.Unlock()
-	if !d.l.crew.run(s.run) { // ended by the handshake's timeout
-		s.over()
-		t.limit.shook(key.addr.Addr())
-		t.limit.leave(key.addr.Addr())
+	if !ok { // the listener stops
+		s.conn.Close()
+		t.limit.shook(a)
+		t.limit.leave(a)
+		return nil
 	}
 	return s
+}
+
+func (d *door) throttled() {
+	d.excess.Add(1)
+	d.l.t.throttled.Add(1)
+}
+
+// over ends a handshake, whatever has come of it. Its key stays known for a
+// while. It waits for a send that is under way.
+func (d *door) over(key shakeKey) {
+	d.mu.Lock()
+	s := d.under[key]
+	d.buryLocked(s)
+	d.mu.Unlock()
+	s.end()
+}
+
+func (d *door) buryLocked(s *shake) {
+	if s != nil {
+		delete(d.under, s.key)
+		d.bygone[s.key] = s.begun
+	}
 }
 
 // sweep forgets handshakes and offers whose time is over.
@@ -183,34 +228,47 @@ func (d *door) sweep() {
 }
 
 func (d *door) sweepOnce(now time.Time) {
-	var late []*shake
+	var ended, unheard []*shake
 	d.mu.Lock()
-	for key, s := range d.under {
-		if now.Sub(s.begun) > bygoneTime {
-			delete(d.under, key)
-			late = append(late, s)
+	for _, s := range d.under {
+		switch s.look(now) {
+		case shakeOver:
+			d.buryLocked(s)
+			ended = append(ended, s)
+		case shakeUnheard:
+			unheard = append(unheard, s)
+		}
+	}
+	for key, begun := range d.bygone {
+		if now.Sub(begun) > bygoneTime {
+			delete(d.bygone, key)
 		}
 	}
 	for id, o := range d.offers {
-		if o.link == nil && now.After(o.expiry) {
+		if !o.used() && now.After(o.expiry) {
 			delete(d.offers, id)
 			d.l.end.Free(id)
 		}
 	}
 	d.mu.Unlock()
-	for _, s := range late {
-		s.over()
+	for _, s := range unheard {
+		s.ask()
+	}
+	for _, s := range ended {
+		s.end()
+		s.giveUp()
 	}
 }
 
-// close ends what is left.
+// close ends what is left once the door is shut and the handshakes have had
+// their last word. Sessions live on.
 func (d *door) close() {
 	d.mu.Lock()
 	left := d.under
-	d.under = nil
+	d.under, d.offers = nil, nil
 	d.mu.Unlock()
 	for _, s := range left {
-		s.over()
+		s.end()
 	}
 }
 

@@ -51,12 +51,33 @@ func within(n, limit int) bool { return limit < 0 || n < limit }
 func (l *limiter) accept(now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.acceptLocked(now)
+}
+
+func (l *limiter) acceptLocked(now time.Time) bool {
 	if !within(l.connections, l.cfg.MaxConnections) || !within(l.handshaking, l.cfg.MaxHandshakes) ||
 		!l.all.Take(l.cfg.AcceptRate, now) {
 		return false
 	}
 	l.connections++
 	l.handshaking++
+	return true
+}
+
+// admit is enter and accept in one, for who can be asked for his address first:
+// one address can't use up what is for all.
+func (l *limiter) admit(a netip.Addr, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.limits(a) {
+		return l.acceptLocked(now)
+	}
+	e := l.roomLocked(a, now)
+	if e == nil || !l.acceptLocked(now) {
+		return false
+	}
+	e.connections++
+	e.handshaking++
 	return true
 }
 
@@ -74,22 +95,31 @@ func (l *limiter) enter(a netip.Addr, now time.Time) bool {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	e := l.roomLocked(a, now)
+	if e == nil {
+		return false
+	}
+	e.connections++
+	e.handshaking++
+	return true
+}
+
+// roomLocked is what is known of an address that has room for one more, or nil.
+func (l *limiter) roomLocked(a netip.Addr, now time.Time) *address {
 	l.sweepLocked(now)
 	e, ok := l.addresses[site(a)]
 	if !ok {
 		if len(l.addresses) >= maxAddresses {
-			return false
+			return nil
 		}
 		e = &address{}
 		l.addresses[site(a)] = e
 	}
 	if !e.bucket.Take(l.cfg.AcceptRatePerAddress, now) || !within(e.connections, l.cfg.MaxConnectionsPerAddress) ||
 		!within(e.handshaking, l.cfg.MaxHandshakesPerAddress) {
-		return false
+		return nil
 	}
-	e.connections++
-	e.handshaking++
-	return true
+	return e
 }
 
 // shook says that a handshake is over; a is invalid if it never entered.
@@ -119,7 +149,7 @@ func (l *limiter) sweepLocked(now time.Time) {
 	}
 	l.swept = now
 	for p, e := range l.addresses {
-		if e.connections == 0 && e.bucket.Full(l.cfg.AcceptRatePerAddress, now) {
+		if e.connections == 0 && e.handshaking == 0 && e.bucket.Full(l.cfg.AcceptRatePerAddress, now) {
 			delete(l.addresses, p)
 		}
 	}

@@ -110,10 +110,12 @@ func (l *listener) secure(c *conn) (*session.Conn, error) {
 		return nil, err
 	}
 	if tc.ConnectionState().NegotiatedProtocol != ALPN {
-		return nil, fmt.Errorf("transport: the client does not name %s in ALPN", ALPN)
+		return nil, errALPN
 	}
 	return session.NewConn(tc), nil
 }
+
+var errALPN = fmt.Errorf("transport: the client does not name %s in ALPN", ALPN)
 
 func (t *Transport) broken(url string, remote netip.AddrPort, err error) {
 	if errors.Is(err, errThrottled) {

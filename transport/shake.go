@@ -7,17 +7,24 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/troupe-go/troupe/internal/handshake"
 	"github.com/troupe-go/troupe/internal/packet"
 	"github.com/troupe-go/troupe/internal/session"
+	"github.com/troupe-go/troupe/wire"
 	"github.com/troupe-go/troupe/wire/wirepb"
 )
 
+// shakeTime is what a handshake has at most: the end of its stream's life is near
+// then, and there must be time to say so.
+const shakeTime = handshake.Life - time.Second
+
 // shake is a handshake by STREAM packets. It outlives its success until the
-// client has shown that it heard of it.
+// client has shown that it heard of it, and its failure until the client has
+// acknowledged what it was told: so long it counts as a handshake of its
+// address. Its end is the door's to decide, in [door.over] and [door.sweep].
 type shake struct {
 	// set once
 	d     *door
@@ -25,9 +32,12 @@ type shake struct {
 	local netip.Addr
 	begun time.Time
 	conn  *handshake.Conn
-	once  sync.Once
 
 	out []byte // conn's send alone uses it
+
+	refused bool                            // and told so; read once done
+	done    atomic.Bool                     // run has returned
+	session atomic.Pointer[session.Session] // what has come of it; nil: nothing
 }
 
 // shakeConn is what TLS and the handshake close: it is what was said last that
@@ -42,7 +52,11 @@ func (c shakeConn) Close() error {
 
 func newShake(d *door, key shakeKey, local netip.Addr, now time.Time) *shake {
 	s := &shake{d: d, key: key, local: local, begun: now}
-	s.conn = handshake.NewConn(s.send, net.UDPAddrFromAddrPort(d.l.end.LocalAddr()), net.UDPAddrFromAddrPort(key.addr))
+	here := d.l.end.LocalAddr()
+	if local.IsValid() {
+		here = netip.AddrPortFrom(local, here.Port())
+	}
+	s.conn = handshake.NewConn(s.send, net.UDPAddrFromAddrPort(here), net.UDPAddrFromAddrPort(key.addr))
 	return s
 }
 
@@ -53,77 +67,115 @@ func (s *shake) send(offset, ack uint32, data []byte) {
 	s.d.l.end.Send(s.out, s.key.addr, s.local)
 }
 
-// input takes one. It does not block.
-func (s *shake) input(offset, ack uint32, data []byte) {
-	if s.conn.Input(offset, ack, data) != nil {
-		s.d.malformed.Add(1) // or late
+// What a shake has come to.
+const (
+	shakeUnder   = iota // it goes on, or is said again
+	shakeUnheard        // there is a session, of which the client may know; its stream can't tell any more
+	shakeOver
+)
+
+// look says how things are.
+func (s *shake) look(now time.Time) int {
+	age, welcomed := now.Sub(s.begun), s.session.Load() != nil
+	switch {
+	case age >= bygoneTime, !welcomed && (age >= handshake.Life || s.done.Load() && s.told()):
+		return shakeOver
+	case age >= handshake.Life:
+		return shakeUnheard
+	}
+	return shakeUnder
+}
+
+// told reports whether the client of a handshake that has failed has heard so.
+// Once it has its Refuse it goes, and leaves TLS's own goodbye unanswered.
+func (s *shake) told() bool {
+	const goodbye = 5 + 2 + 1 + 16 // a sealed alert
+	n := s.conn.Pending()
+	return n == 0 || s.refused && n <= goodbye
+}
+
+// end ends what the door has forgotten, once; nil has ended.
+func (s *shake) end() {
+	if s != nil {
+		s.conn.Close()
+		s.d.l.t.limit.shook(s.key.addr.Addr())
 	}
 }
 
-// over ends the handshake, whatever has come of it. Its key stays known for a
-// while, lest a late packet begin it again. It waits for a send that is under way.
-func (s *shake) over() {
-	s.once.Do(func() {
-		s.d.mu.Lock()
-		s.d.open--
-		s.d.mu.Unlock()
-		s.conn.Close()
-	})
+// ask has a client that knows of its session say so: it had reason to speak
+// first, but that may have been lost.
+func (s *shake) ask() {
+	s.conn.Close()
+	s.session.Load().Ping() // an error says that it is ending
+}
+
+// giveUp closes the session of a client that has not sent a packet in it: it
+// has heard no Welcome, and will not any more.
+func (s *shake) giveUp() {
+	if ss := s.session.Load(); ss != nil {
+		ss.GiveUp() // if nobody has started it
+		ss.Close(wire.CodeHandshake, "nothing came after the Welcome")
+	}
 }
 
 // run does the handshake.
 func (s *shake) run() {
+	defer s.done.Store(true)
 	l := s.d.l
 	t := l.t
-	ctx, cancel := context.WithDeadline(l.ctx, s.begun.Add(t.env.HandshakeTimeout))
+	ctx, cancel := context.WithDeadline(l.ctx, s.begun.Add(min(t.env.HandshakeTimeout, shakeTime)))
 	defer cancel()
-	entered := s.key.addr.Addr()
 	tc := tls.Server(shakeConn{s.conn}, l.tls)
-	if err := tc.HandshakeContext(ctx); err != nil {
+	err := tc.HandshakeContext(ctx)
+	if err == nil && tc.ConnectionState().NegotiatedProtocol != ALPN {
+		err = errALPN
+	}
+	if err != nil {
 		t.broken(l.url, s.key.addr, err)
-		t.limit.shook(entered)
-		t.limit.leave(entered)
-		return // what TLS had to say is still said
+		tc.Close() // what TLS had to say is still said
+		t.limit.leave(s.key.addr.Addr())
+		return
 	}
 	sc := session.NewConn(tc)
 	who, _, err := t.hello(ctx, sc, l.url, packet.SuiteAES256GCM)
-	t.limit.shook(entered)
+	if err == nil {
+		err = s.welcome(ctx, sc, who)
+	}
 	if err != nil {
 		t.turnAway(sc, l.url, err)
-		t.limit.leave(entered)
-		return
+		s.refused = true
+		t.limit.leave(s.key.addr.Addr())
 	}
-	s.welcome(ctx, sc, who)
 }
 
 // welcome makes the session, which has nothing to do with the handshake's stream
 // any more, and tells the client how to speak in it.
-func (s *shake) welcome(ctx context.Context, sc *session.Conn, who Admitted) {
-	l := s.d.l
+func (s *shake) welcome(ctx context.Context, sc *session.Conn, who Admitted) error {
+	d, key := s.d, s.key // the link must not keep s
+	l := d.l
 	t := l.t
-	entered := s.key.addr.Addr()
 	dg, cfg := newKeys(l.end.Reserve())
-	cfg.Remote, cfg.Source = s.key.addr, s.local
+	cfg.Remote, cfg.Source = key.addr, s.local
 	// The handshake must not be waited for where the session's packets are read.
-	cfg.First = func() { l.crew.run(s.over) }
+	cfg.First = func() { l.crew.run(func() { d.over(key) }) }
 	link, err := l.end.NewLink(cfg)
 	if err != nil { // of no secret that is random
+		l.end.Free(cfg.Self)
 		who.Abandon()
-		t.turnAway(sc, l.url, err)
-		t.limit.leave(entered)
-		return
+		return err
 	}
 	id, reply := who.Welcome()
 	ss := session.NewDatagram(id, link, t.env, true)
-	ss.OnEnd(func() { t.limit.leave(entered) })
 	if err := sc.Welcome(ctx, id, reply, t.env, dg); err != nil {
 		who.Abandon()
-		t.turnAway(sc, l.url, t.unwelcome(l.url, s.key.addr, err))
 		ss.GiveUp()
-		return
+		return t.unwelcome(l.url, key.addr, err)
 	}
+	ss.OnEnd(func() { t.limit.leave(key.addr.Addr()) })
+	s.session.Store(ss)
 	t.admitted.Add(1)
 	who.Start(ss)
+	return nil
 }
 
 // newKeys makes what a link is made of, here and at the client.

@@ -49,6 +49,7 @@ func (l *datagramListener) Receive(c *actor.Context) {
 		l.t.door.CompareAndSwap(nil, l.door)
 	case actor.Stopping:
 		l.t.door.CompareAndSwap(l.door, nil)
+		l.door.shut.Store(true)
 		l.crew.close()
 		l.cancel()
 		l.crew.wait()
@@ -120,6 +121,9 @@ func (t *Transport) ListenPacket(rawURL string, pc, second net.PacketConn) (neti
 	case <-ref.Done(): // the transport stopped first: the actor that would close the socket never was
 		l.cancel()
 		l.end.Close()
+		if second != nil {
+			second.Close()
+		}
 		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %s: %w", rawURL, net.ErrClosed)
 	}
 	return l.end.LocalAddr(), ref, nil
@@ -128,6 +132,10 @@ func (t *Transport) ListenPacket(rawURL string, pc, second net.PacketConn) (neti
 // retire keeps the endpoint of a listener that has stopped, for the sessions
 // that it still carries, until the transport is waited for.
 func (t *Transport) retire(e *session.Endpoint) {
+	if e.Links() == 0 {
+		e.Close()
+		return
+	}
 	t.mu.Lock()
 	t.retired = append(t.retired, e)
 	t.mu.Unlock()

@@ -23,7 +23,10 @@ func strangers(t *testing.T, root string) []string {
 	files = slices.DeleteFunc(files, func(f string) bool {
 		return strings.HasSuffix(f, "_test.go") || filepath.Base(f) == "devcert.go"
 	})
-	for _, name := range []string{"conn", "handshake", "nonblocking", "upgrade", "websocket"} {
+	for _, name := range []string{
+		"conn", "handshake", "nonblocking", "upgrade", "websocket",
+		"endpoint", "second", "receive", "attach", "linkend", "roam", // a packet's session is known before it is authentic
+	} {
 		files = append(files, filepath.Join(root, "internal", "session", name+".go"))
 	}
 	return files
@@ -37,6 +40,17 @@ var fuzzed = map[string]string{
 	"session.ReadHello":       "internal/session FuzzServerBytes",
 	"session.AcceptWebSocket": "internal/session FuzzServerBytes",
 	"websocket.Accept":        "internal/session FuzzServerBytes",
+	"packet.Hello.Parse":      "internal/packet FuzzPreSession",
+	"packet.StreamUp.Parse":   "internal/packet FuzzPreSession",
+	"packet.Connect.Parse":    "internal/packet FuzzPreSession",
+	"packet.Ticket.Parse":     "internal/packet FuzzPreSession",
+	"packet.Attach.Parse":     "internal/packet FuzzOpened",
+	"packet.NextFrame":        "internal/packet FuzzOpened",
+	"packet.Crypt.Open":       "internal/packet FuzzSealed",
+	"handshake.Conn.Input":    "internal/handshake FuzzFlow",
+	"reliable.Channel.Input":  "internal/reliable FuzzInput",
+	"wire.Ping.Parse":         "internal/session FuzzOpenedPacket",
+	"wire.Pong.Parse":         "internal/session FuzzOpenedPacket",
 	"readProxyHeader":         "transport FuzzProxyHeader",
 	"proxyproto.Read":         "transport FuzzProxyHeader",
 	"netip.ParseAddr":         "transport FuzzForwardedFor",
@@ -48,10 +62,54 @@ var fuzzed = map[string]string{
 }
 
 // decoder is what a function that reads bytes is called like.
-var decoder = regexp.MustCompile(`(?i)(^|\.)(parse|unmarshal|decode|split.*port|accept.+|read.+)|\.read$|\.accept$`)
+var decoder = regexp.MustCompile(`(?i)(^|\.)(parse|unmarshal|decode|split.*port|accept.+|read.+|nextframe)|\.read$|\.accept$|\.open$|\.input$`)
 
-// calls lists the functions of packages, not the methods of values, that a file
-// calls.
+// held are values that are not declared where they are used: what their methods
+// are called on, and their types.
+var held = map[string]string{
+	"crypt": "packet.Crypt", "conn": "handshake.Conn", "rel": "reliable.Channel",
+}
+
+// methods are those, of the ones that decode, that a call may be of.
+func methods(fn *ast.SelectorExpr, declared map[string][]string) (names []string) {
+	var types []string
+	switch x := fn.X.(type) {
+	case *ast.Ident:
+		types = declared[x.Name]
+	case *ast.SelectorExpr:
+		if t, ok := held[x.Sel.Name]; ok {
+			types = []string{t}
+		}
+	}
+	for _, t := range types {
+		names = append(names, t+"."+fn.Sel.Name)
+	}
+	return names
+}
+
+// declarations are the variables of other packages' types that a file declares:
+// their names, and every type that has one of the name.
+func declarations(f *ast.File) map[string][]string {
+	declared := map[string][]string{}
+	ast.Inspect(f, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok {
+			return true
+		}
+		if t, ok := spec.Type.(*ast.SelectorExpr); ok {
+			if p, ok := t.X.(*ast.Ident); ok {
+				for _, name := range spec.Names {
+					declared[name.Name] = append(declared[name.Name], p.Name+"."+t.Sel.Name)
+				}
+			}
+		}
+		return true
+	})
+	return declared
+}
+
+// calls lists the functions of packages that a file calls, and the methods of
+// values that it declares or that are held.
 func calls(t *testing.T, file string) []string {
 	f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
 	if err != nil {
@@ -63,6 +121,7 @@ func calls(t *testing.T, file string) []string {
 		name := path[strings.LastIndex(path, "/")+1:]
 		packages[strings.TrimPrefix(name, "go-")] = true
 	}
+	declared := declarations(f)
 	var names []string
 	ast.Inspect(f, func(n ast.Node) bool {
 		call, ok := n.(*ast.CallExpr)
@@ -75,7 +134,9 @@ func calls(t *testing.T, file string) []string {
 		case *ast.SelectorExpr:
 			if p, ok := fn.X.(*ast.Ident); ok && packages[p.Name] {
 				names = append(names, p.Name+"."+fn.Sel.Name)
+				break
 			}
+			names = append(names, methods(fn, declared)...)
 		}
 		return true
 	})

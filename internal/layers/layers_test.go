@@ -109,6 +109,7 @@ func TestRulesFindWhatTheyForbid(t *testing.T) {
 		{"protoactor elsewhere", pkg{ImportPath: m + "peers", Imports: []string{runtime + "/actor"}}, "only actor"},
 		{"protoactor in a test", pkg{ImportPath: m + "peers", TestImports: []string{runtime + "/actor"}}, ""},
 		{"kcp", pkg{ImportPath: m + "internal/reliable", Imports: []string{"github.com/xtaci/kcp-go/v5"}}, ""},
+		{"kcp in the benchmarks", pkg{ImportPath: m + "bench", Imports: []string{"github.com/xtaci/kcp-go/v5"}}, ""},
 		{"kcp elsewhere", pkg{ImportPath: m + "client", Imports: []string{"github.com/xtaci/kcp-go/v5"}}, "only internal/reliable"},
 		{"kcp in a test elsewhere", pkg{ImportPath: m + "client", TestImports: []string{"github.com/xtaci/kcp-go/v5"}}, "only internal/reliable"},
 		{"client without actors", pkg{ImportPath: m + "client", Deps: []string{m + "wire", "net"}}, ""},

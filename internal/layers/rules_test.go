@@ -50,8 +50,8 @@ func violations(p pkg) []string {
 // checkImport checks one import; test says that it is a test's or a helper's.
 func (p pkg) checkImport(here layer, imported string, test bool) []string {
 	for _, c := range confined {
-		if within(imported, c.module) && here.path != c.to && !(test && c.tests) {
-			return []string{fmt.Sprintf("%s imports %s, which only %s may", p.ImportPath, imported, c.to)}
+		if within(imported, c.module) && !slices.Contains(c.to, here.path) && !(test && c.tests) {
+			return []string{fmt.Sprintf("%s imports %s, which only %s may", p.ImportPath, imported, strings.Join(c.to, " and "))}
 		}
 	}
 	if !within(imported, module) {

@@ -25,7 +25,7 @@ const (
 // Crypt is one end's keys of a session or a pair, for both directions: it seals
 // what this end sends, opens what the peer sent, once each, and changes keys.
 // It is not safe for concurrent use; Seal and Open allocate nothing except when
-// keys change. It must not be copied.
+// keys change and after Rest. It must not be copied.
 //
 // One counter runs over all paths, sockets and keys of a direction. A packet
 // that goes out twice is the same bytes twice; the window drops the second.
@@ -106,7 +106,7 @@ func NewCrypt(secret *Secret, label string, id uint64, suite uint8, self Role, w
 //	body     []byte   sealed: the nonce is the iv XOR the whole counter, the header is authenticated too
 //	tag      [16]byte
 func (c *Crypt) Seal(p []byte, to ID) []byte {
-	if c.Exhausted() {
+	if c.Exhausted() || !c.awake(&c.send, c.self) {
 		return nil
 	}
 	p[0] = byte(KindData) | byte(c.send.gen&1)*phaseBit
@@ -152,6 +152,28 @@ func (c *Crypt) Open(p []byte, now time.Time) (body []byte, counter uint64, newe
 	return body, counter, newest, nil
 }
 
+// Rest gives back the memory of the ciphers, most of what a Crypt takes, until
+// the next packet. It does nothing while keys change.
+func (c *Crypt) Rest(now time.Time) {
+	if c.expire(now); c.unanswered() || c.other.aead != nil {
+		return
+	}
+	c.send.aead, c.recv.aead = nil, nil
+}
+
+// awake makes the cipher of a key that rests, of the present generation.
+func (c *Crypt) awake(k *key, sender Role) bool {
+	if k.aead != nil {
+		return true
+	}
+	made, err := c.binding.key(&c.secret, sender, k.gen)
+	if err != nil {
+		return false
+	}
+	*k = made
+	return true
+}
+
 // Exhausted reports that the session or pair must end: this end has sent as
 // many packets as a secret is good for, or has been sent so many forged ones
 // that the next might pass. Then Seal and Open refuse all.
@@ -160,6 +182,9 @@ func (c *Crypt) Exhausted() bool { return c.sent >= maxCounter || c.Forged >= ma
 // try opens sealed, a packet, under a key into p, which is the same packet or a
 // copy of it.
 func (c *Crypt) try(k *key, p, sealed []byte, counter uint64) (body []byte, ok bool) {
+	if !c.awake(k, c.self.peer()) {
+		return nil, false
+	}
 	k.nonce(&c.scratch, counter)
 	body, err := k.aead.Open(p[HeaderSize:HeaderSize], c.scratch[:], sealed[HeaderSize:], sealed[:HeaderSize])
 	return body, err == nil

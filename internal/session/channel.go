@@ -18,6 +18,7 @@ type channel struct {
 	out    *Buffer // frames that wait for room in rel: unread(); nil while there are none
 	frames int     // in out
 	twice  bool    // packets with this channel's segments are sent again
+	copied uint64  // of put: what was put in to be sent twice ends there
 	sent   uint64  // bytes taken out, ever
 	put    uint64  // bytes put in, ever
 	mark   ageMark // valid while out waits
@@ -50,8 +51,9 @@ func (l *Link) begin(n int, d wire.Delivery) ([]byte, queue, error) {
 		return nil, nil, ErrOverloaded
 	}
 	c := l.channelLocked(d.Channel())
-	c.twice = d.IsTwice()
-	c.grow(n)
+	if c.grow(n); d.IsTwice() {
+		c.copied = c.put + uint64(n)
+	}
 	return c.out.data[:c.out.w:len(c.out.data)], c, nil
 }
 
@@ -103,37 +105,64 @@ func (c *channel) drop() {
 	c.out = nil
 }
 
-// advance gives as many of the waiting frames to the reliable channel as it and
-// the link's pace have room for: whole frames, as many as fit into a segment,
-// are a message. It reports whether any was given.
-func (c *channel) advance(now time.Time) (advanced bool, err error) {
-	l := c.l
-	for c.out != nil && !c.rel.Full() && l.granted > 0 {
-		message := c.out.unread()
-		message = message[:wholeFrames(message, reliable.Segment)]
-		if err := c.rel.Send(message); err != nil {
-			return false, err
-		}
-		advanced = true
-		l.granted -= float64(len(message))
-		n := countFrames(message)
-		c.frames -= n
-		l.stats.written += uint64(n)
-		l.queued -= len(message)
-		c.sent += uint64(len(message))
-		if c.out.r += len(message); c.out.r == c.out.w {
-			c.drop()
+// advance gives waiting frames to the reliable channels as far as these and the
+// link's pace have room for them: by turns a message each, so that a channel with
+// much to send does not hold up the others. It reports which channels got any.
+func (l *Link) advance() (advanced [channels]bool, err error) {
+	granted := l.tokens
+	for more := true; more && granted > 0; {
+		more = false
+		for range channels {
+			i := l.turnOut
+			l.turnOut = (i + 1) % channels
+			c := l.channels[i]
+			if c == nil || c.out == nil || c.rel.Full() {
+				continue
+			}
+			n, err := c.advance(!advanced[i])
+			if err != nil {
+				return advanced, err
+			}
+			advanced[i], more = true, true
+			if granted -= float64(n); granted <= 0 {
+				break
+			}
 		}
 	}
+	return advanced, nil
+}
+
+// advance gives the next message to the reliable channel: whole frames, as many
+// as fit into a segment. first says that what it gave before has left.
+func (c *channel) advance(first bool) (int, error) {
+	message := c.out.unread()
+	message = message[:wholeFrames(message, reliable.Segment)]
+	if err := c.rel.Send(message); err != nil {
+		return 0, err
+	}
+	c.twice = c.sent < c.copied || c.twice && !first
+	n := countFrames(message)
+	c.frames -= n
+	c.l.stats.written += uint64(n)
+	c.l.queued -= len(message)
+	c.sent += uint64(len(message))
+	if c.out.r += len(message); c.out.r == c.out.w {
+		c.drop()
+	}
+	return len(message), nil
+}
+
+// age watches how long frames wait, as the outbox of a stream does.
+func (c *channel) age(now time.Time) error {
 	switch {
 	case c.out == nil:
 		c.mark = ageMark{}
 	case c.mark.at.IsZero() || c.sent >= c.mark.pos:
 		c.mark = ageMark{pos: c.put, at: now}
 	case now.Sub(c.mark.at) > maxAge:
-		return false, &CloseError{Code: wire.CodeSlow, Text: "nothing was read in time"}
+		return &CloseError{Code: wire.CodeSlow, Text: "nothing was read in time"}
 	}
-	return advanced, nil
+	return nil
 }
 
 // discard drops what waits.
@@ -143,6 +172,7 @@ func (c *channel) discard() {
 	}
 	c.l.stats.discarded += uint64(c.frames)
 	c.l.queued -= len(c.out.unread())
+	c.sent += uint64(len(c.out.unread()))
 	c.frames = 0
 	c.drop()
 }

@@ -40,14 +40,21 @@ type datagrams struct {
 	up       atomic.Bool   // what need not be reliable goes by the link
 	ready    atomic.Bool   // there is a Receiver
 	ended    atomic.Bool   // endLink has been called
+	told     atomic.Bool   // the Receiver has been told so
 	sequence atomic.Uint32 // of the last sequenced message sent
 
 	order ordering // of those received; decoding's
 
+	way    sync.Mutex // held while link or up change, so that Changed tells it in order
+	left   bool       // way's: the session is over, and gets no link any more
+	upTold bool       // what Changed was last told; guarded by way
+
 	mu      sync.Mutex
 	pending []*Buffer // frames for whoever decodes, oldest first
 	bytes   int       // of them
+	fault   error     // what ends the session, behind them
 	waiting bool      // a group holds decoding up
+	starved bool      // something was left in the channels because so much is pending
 	past    Sent      // by links that have been given up
 }
 
@@ -89,21 +96,44 @@ func (s *Session) Datagrams() bool {
 // had. It carries messages from its first authentic packet on.
 func (s *Session) Attach(l *Link) {
 	d := s.dg.Load()
-	if old := d.link.Swap(l); old != nil {
+	d.way.Lock()
+	defer d.way.Unlock()
+	if d.left {
+		l.quit()
+		l.e.Free(l.self)
+		return
+	}
+	old := d.link.Swap(l)
+	d.up.Store(false)
+	if old != nil {
 		old.quit()
 		d.bygone(old)
 	}
+	d.tellLocked()
 	l.bind(s, false)
 }
 
 // linkUp has messages go by the link.
 func (s *Session) linkUp(l *Link) {
 	d := s.dg.Load()
-	if d.link.Load() != l || d.up.Swap(true) {
+	d.way.Lock()
+	defer d.way.Unlock()
+	if d.left || d.link.Load() != l {
 		return
 	}
+	d.up.Store(true)
+	d.tellLocked()
+}
+
+// tellLocked tells of a change of the way, once there is somebody to tell.
+func (d *datagrams) tellLocked() {
+	up := d.up.Load()
+	if !d.ready.Load() || up == d.upTold {
+		return
+	}
+	d.upTold = up
 	if d.hooks.Changed != nil {
-		d.hooks.Changed(true)
+		d.hooks.Changed(up)
 	}
 }
 
@@ -111,10 +141,12 @@ func (s *Session) linkUp(l *Link) {
 // know.
 func (s *Session) linkDown(l *Link, tell bool) {
 	d := s.dg.Load()
+	d.way.Lock()
+	defer d.way.Unlock()
 	if !d.link.CompareAndSwap(l, nil) {
 		return
 	}
-	was := d.up.Swap(false)
+	d.up.Store(false)
 	l.quit()
 	d.bygone(l)
 	if tell {
@@ -123,9 +155,7 @@ func (s *Session) linkDown(l *Link, tell bool) {
 			s.Flush()
 		}
 	}
-	if was && d.hooks.Changed != nil {
-		d.hooks.Changed(false)
-	}
+	d.tellLocked()
 }
 
 // Detach gives the link up, if there is one: this end knows that the path has
@@ -201,6 +231,7 @@ func (s *Session) hungry() bool {
 	}
 	d.mu.Lock()
 	full := d.waiting || d.bytes >= maxPending
+	d.starved = d.starved || full
 	d.mu.Unlock()
 	return !full && s.in.pass()
 }
@@ -210,6 +241,15 @@ func (d *datagrams) push(b *Buffer) {
 	d.mu.Lock()
 	d.pending = append(d.pending, b)
 	d.bytes += b.Size()
+	d.mu.Unlock()
+}
+
+// fail ends the session behind what is pending.
+func (d *datagrams) fail(err error) {
+	d.mu.Lock()
+	if d.fault == nil {
+		d.fault = err
+	}
 	d.mu.Unlock()
 }
 
@@ -233,43 +273,64 @@ func (d *datagrams) bygone(l *Link) {
 	d.mu.Unlock()
 }
 
-// pop takes the oldest frames that wait, or nil; not while a group holds
-// decoding up.
-func (d *datagrams) pop() *Buffer {
+// pop takes the oldest frames that wait, or nil and what comes behind the last
+// of them; not while a group holds decoding up.
+func (d *datagrams) pop() (*Buffer, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.pending) == 0 || d.waiting {
-		return nil
+	switch {
+	case d.waiting:
+		return nil, nil
+	case len(d.pending) == 0:
+		err := d.fault
+		d.fault = nil
+		return nil, err
 	}
 	b := d.pending[0]
 	n := copy(d.pending, d.pending[1:])
 	d.pending[n] = nil
 	d.pending = d.pending[:n]
 	d.bytes -= b.Size()
-	return b
+	return b, nil
 }
 
+// empty reports whether there is nothing to pop.
 func (d *datagrams) empty() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return len(d.pending) == 0 || d.waiting
+	return len(d.pending) == 0 && d.fault == nil || d.waiting
+}
+
+// sated reports, once, that what could not be pending has room now.
+func (d *datagrams) sated() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.starved || d.waiting || d.bytes >= maxPending {
+		return false
+	}
+	d.starved = false
+	return true
 }
 
 // digest decodes what has come by datagrams, unless somebody else is decoding:
 // who looks here when it is done. It never blocks.
-func (s *Session) digest() {
+//
+// Who got something is run by others, unless the caller takes its turn.
+func (s *Session) digest(turns *[]Turn) {
 	d := s.dg.Load()
 	if d == nil {
 		return
 	}
 	for !d.empty() && s.decoding.TryLock() {
-		b := d.pop()
+		b, err := d.pop()
 		if b == nil {
 			s.decoding.Unlock()
+			if err != nil {
+				s.fed(err)
+			}
 			continue
 		}
-		err := s.takeFed(b)
-		if err == ErrWait {
+		if err = s.takeFed(b); err == ErrWait {
 			d.hold(true)
 			s.decoding.Unlock()
 			s.env.wg.Go(s.waitFed) // ended by the group's patience
@@ -277,13 +338,20 @@ func (s *Session) digest() {
 		}
 		turn := s.grabTurn()
 		s.decoding.Unlock()
-		if turn != nil {
+		switch {
+		case turn == nil:
+		case turns != nil && !s.in.isLifted(): // else somebody waits for an answer
+			*turns = append(*turns, turn)
+		default:
 			turn.Dispatch()
 		}
 		if err != nil {
 			s.fed(err)
 			return
 		}
+	}
+	if s.conn == nil && d.sated() {
+		s.env.wg.Go(s.resumeLink) // ended by itself; not here: the caller may hold its place in the middle of that
 	}
 }
 
@@ -333,9 +401,9 @@ func (s *Session) waitFed() {
 
 // resumeLink goes on with what was left in the link's channels.
 func (s *Session) resumeLink() {
-	s.digest()
+	s.digest(nil)
 	if l := s.dg.Load().link.Load(); l != nil {
-		l.pump()
+		l.pump(nil)
 		l.e.tx.run()
 	}
 }
@@ -371,14 +439,24 @@ func (d *datagrams) room(n int, class wire.Delivery, l lane) ([]byte, queue, err
 	if size > maxDatagramFrame {
 		return nil, nil, errDatagram
 	}
-	q := &s.out
-	if link := d.link.Load(); link != nil && d.up.Load() {
-		q = &link.lossy
-		defer link.unsent.Store(true)
-	}
-	b, err := q.begin(size, class, l)
+	b, q, err := d.roomLossy(size, class, l)
 	if err == nil && class.Class() == wire.ClassSequenced {
 		b = appendSequence(b, d.sequence.Add(1), n)
 	}
 	return b, q, err
+}
+
+func (d *datagrams) roomLossy(size int, class wire.Delivery, l lane) ([]byte, queue, error) {
+	s := d.s
+	if link := d.link.Load(); link != nil && d.up.Load() {
+		b, err := link.lossy.begin(size, class, l)
+		if err == nil {
+			link.unsent.Store(true)
+		}
+		if err != ErrClosed || s.conn == nil {
+			return b, &link.lossy, err
+		} // else it has just been given up
+	}
+	b, err := s.out.begin(size, class, l)
+	return b, &s.out, err
 }

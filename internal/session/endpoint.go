@@ -25,6 +25,7 @@ type Endpoint struct {
 	done     chan struct{} // closed by Close
 
 	wg     tasks
+	shift  shift
 	tx     transmitter
 	wheel  wheel
 	watch  wheel
@@ -34,6 +35,8 @@ type Endpoint struct {
 	links  map[packet.ID]*Link // nil: reserved
 	second *udp.Socket         // nil: there is none
 	over   bool
+
+	turning sync.Mutex // of the reader's turns
 
 	touched []*Link // in the read under way; the reader's
 }
@@ -63,6 +66,7 @@ func NewEndpoint(sock *udp.Socket, env *Env, cfg EndpointConfig) *Endpoint {
 	if cfg.Batch == 0 {
 		cfg.Batch = 64
 	}
+	e.shift.init(e, cfg.Batch)
 	e.tx.init(e, cfg.Batch)
 	e.wheel = wheel{e: e, interval: wheelTick, visit: (*Link).tick}
 	e.watch = wheel{e: e, interval: watchTick, visit: (*Link).look}
@@ -71,7 +75,7 @@ func NewEndpoint(sock *udp.Socket, env *Env, cfg EndpointConfig) *Endpoint {
 
 // Start begins to read. Call it once.
 func (e *Endpoint) Start() {
-	e.wg.Go(func() { e.read(len(e.tx.batch)) }) // ended by the closed socket
+	e.wg.Go(e.shift.read) // ended by the closed socket
 }
 
 // LocalAddr is the socket's address.
@@ -157,33 +161,24 @@ func (e *Endpoint) Links() (n int) {
 	return n
 }
 
-// read is the endpoint's reader.
-func (e *Endpoint) read(batch int) {
-	ms := make([]udp.Message, batch)
-	room := make([]byte, batch*packet.ReadSize)
+// take gives what was read in one go to whom it concerns.
+func (e *Endpoint) take(ms []udp.Message, now time.Time) {
+	e.counts.In.Add(uint64(len(ms)))
 	for i := range ms {
-		ms[i].Buf = room[i*packet.ReadSize : (i+1)*packet.ReadSize]
+		m := &ms[i]
+		e.packet(m.Buf[:m.N], m.Addr, m.Local, now)
 	}
-	for {
-		n, err := e.sock.Read(ms)
-		if err != nil {
-			return
-		}
-		now := time.Now()
-		e.tx.hold()
-		e.counts.In.Add(uint64(n))
-		for i := range n {
-			m := &ms[i]
-			e.packet(m.Buf[:m.N], m.Addr, m.Local, now)
-		}
-		for i, l := range e.touched {
-			e.touched[i] = nil
-			l.touched = false
-			l.pump()
-		}
-		e.touched = e.touched[:0]
-		e.tx.release()
+	e.pumpTouched()
+}
+
+// pumpTouched hands on what the present read has brought.
+func (e *Endpoint) pumpTouched() {
+	for i, l := range e.touched {
+		e.touched[i] = nil
+		l.touched = false
+		l.pump(&e.shift.turns)
 	}
+	e.touched = e.touched[:0]
 }
 
 // packet gives one packet to whom it concerns.

@@ -7,10 +7,10 @@ import (
 )
 
 const (
-	askAfter  = time.Second     // a path in use is asked for an echo so often
-	deadAfter = 4 * time.Second // a path that has not echoed for so long is dead
-	inUse     = 2 * time.Second // since the last message: the path is in use
-	lostAfter = 10 * time.Second
+	askAfter  = 900 * time.Millisecond  // a path in use is asked for an echo so often: every other visit of the watch
+	deadAfter = 3400 * time.Millisecond // a path that has not echoed for so long is dead: it is known in 5 s
+	inUse     = 2 * time.Second         // since the last message: the path is in use
+	lostAfter = 10 * time.Second        // at least: nothing is acknowledged, and nothing comes: the other end has gone
 )
 
 // health judges a path by the echoes of this end's own pings: what comes in says
@@ -40,8 +40,9 @@ func (h *health) step(now time.Time) (ask, dead, again bool) {
 	if waiting && now.Sub(h.since) >= deadAfter {
 		return false, true, false
 	}
-	ask = (used || waiting) && now.Sub(h.last) >= askAfter
-	return ask, false, used || waiting || ask
+	// An echo that is late is asked for again at each visit: packets get lost.
+	ask = waiting || used && now.Sub(h.last) >= askAfter
+	return ask, false, used || waiting
 }
 
 // look is the watch's visit: it finds paths that are dead.
@@ -57,13 +58,15 @@ func (l *Link) look(now time.Time) {
 		}
 		l.e.remove(l)
 	case l.only:
-		if !l.waiting() {
+		stalled := l.stalled()
+		if stalled < 0 {
 			return
 		}
 		l.watch()
-		if now.Sub(l.heard) > lostAfter && l.fault == nil {
+		lost := max(lostAfter, l.e.env.PingInterval+lostAfter/2) // until its next ping a client may not know that its NAT has forgotten it
+		if stalled > lost && now.Sub(l.heard) > lost && l.fault == nil {
 			l.fault = &CloseError{Code: wire.CodeTimeout, Text: "what was sent is not acknowledged"}
-			l.e.wg.Go(l.pump)
+			l.e.wg.Go(func() { l.pump(nil) })
 		}
 	default:
 		ask, dead, again := l.health.step(now)
@@ -80,14 +83,16 @@ func (l *Link) look(now time.Time) {
 	}
 }
 
-// waiting reports whether something is not acknowledged.
-func (l *Link) waiting() bool {
+// stalled is for how long nothing has been acknowledged of what waits for that,
+// on the channel where that is longest; negative where nothing waits.
+func (l *Link) stalled() time.Duration {
+	longest := time.Duration(-1)
 	for _, c := range l.channels {
 		if c != nil && c.rel.Waiting() > 0 {
-			return true
+			longest = max(longest, c.rel.Stalled())
 		}
 	}
-	return false
+	return longest
 }
 
 // ask sends a ping. The caller holds mu, and has the transmitter run.

@@ -42,11 +42,14 @@ type Link struct {
 	nControl int
 	extra    []byte        // frames of packets that were made outside of send
 	roam     *roam         // nil while nobody proposes another address
+	moved    *roam         // the one that was proved just now; nil once send has seen it
+	flight   flight        // what was sent last; a server's that has no stream
 	moves    Bucket        // of address changes
 	meta     Bucket        // of what costs an answer
 	queued   int           // bytes in channels' queues
 	tokens   float64       // bytes that may be sent now; see pace
-	granted  float64       // of them, to messages that are about to be sent
+	turnOut  int           // the channel whose turn it is to send
+	turnIn   int           // the channel whose turn it is to be read
 	refilled time.Time     // when tokens were counted
 	stats    outStats      // of channels and control
 	packer   *packer       // while packets are being made
@@ -64,6 +67,7 @@ type Link struct {
 	begun     bool // an authentic packet has come
 	parting   bool // the other end has said goodbye: all that it sent is handed on
 	finishing bool // no more frames may be put in
+	hasty     bool // nobody waits for what was to be sent, nor for the other end's goodbye
 	over      bool // no more frames come out
 	active    bool // the wheel visits
 	watched   bool // the watch visits
@@ -161,33 +165,38 @@ func (l *Link) roomFor(n int) {
 	}
 }
 
-// drain takes reliable messages out of the channels while the session has room
-// for them, up to a large buffer's worth, and reports whether there may be more.
+// drain takes reliable messages out of the channels, by turns one of each, while
+// the session has room for them, up to a large buffer's worth, and reports
+// whether there may be more.
 func (l *Link) drain() (more bool) {
 	left := largeBuffer
-	for _, c := range l.channels {
-		if c == nil {
+	for empty := 0; empty < channels; l.turnIn = (l.turnIn + 1) % channels {
+		c, n := l.channels[l.turnIn], -1
+		if c != nil {
+			n = c.rel.Next()
+		}
+		if n < 0 {
+			empty++
 			continue
 		}
-		for n := c.rel.Next(); n >= 0; n = c.rel.Next() {
-			if left <= 0 {
-				return true
-			}
-			if !l.parting && !l.s.hungry() {
-				return false
-			}
-			l.roomFor(n)
-			l.in.w += c.rel.Recv(l.in.room())
-			left -= n
-			l.activate() // the window has opened
+		if left <= 0 {
+			return true
 		}
+		if !l.parting && !l.s.hungry() {
+			return false
+		}
+		l.roomFor(n)
+		l.in.w += c.rel.Recv(l.in.room())
+		left -= n
+		empty = 0
+		l.activate() // the window has opened
 	}
 	return false
 }
 
 // pump hands on what has come, as far as the session has room for it. It never
 // blocks.
-func (l *Link) pump() {
+func (l *Link) pump(turns *[]Turn) {
 	if !l.s.dg.Load().ready.Load() {
 		return // Start comes here
 	}
@@ -198,16 +207,12 @@ func (l *Link) pump() {
 			l.s.dg.Load().push(l.in)
 			l.in = nil
 		}
-		var fault error
-		if !more {
-			fault, l.fault = l.fault, nil
+		if !more && l.fault != nil { // behind what came before it
+			l.s.dg.Load().fail(l.fault)
+			l.fault = nil
 		}
 		l.mu.Unlock()
-		l.s.digest()
-		if fault != nil {
-			l.s.fed(fault)
-			return
-		}
+		l.s.digest(turns)
 	}
 }
 
@@ -228,6 +233,7 @@ func (l *Link) discardLocked() {
 	}
 	l.stats.discarded += uint64(l.nControl)
 	l.control, l.nControl = nil, 0
+	l.flight.land()
 }
 
 // addTo adds what the link has sent.
@@ -248,3 +254,15 @@ const (
 	nonceSize    = 8    // of challenges and binds
 	replayWindow = 1024 // packets
 )
+
+// restAfter is the silence after which a link gives its ciphers back: making them
+// again costs less than keeping them for everybody who says nothing.
+const restAfter = 5 * time.Second
+
+func (l *Link) rest(now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now.Sub(l.heard) > restAfter && !l.active {
+		l.crypt.Rest(now)
+	}
+}

@@ -45,7 +45,7 @@ func (l *Link) part(timeout time.Duration, goodbyes []time.Duration) {
 	}
 	gone := make(chan struct{})
 	l.mu.Lock()
-	if l.gone != nil { // the other end was first
+	if l.gone != nil || l.hasty { // the other end was first, or nobody waits
 		close(gone)
 	} else {
 		l.gone = gone
@@ -79,6 +79,7 @@ func (l *Link) bury() {
 // bid says goodbye. The caller holds mu, and has the transmitter run.
 func (l *Link) bid() {
 	if len(l.farewell) > 0 {
+		l.stats.discarded += uint64(l.nControl) // one that has not left yet
 		l.control, l.nControl = append(l.control[:0], l.farewell...), 1
 		l.stats.accepted++
 		l.e.tx.list(l)
@@ -122,16 +123,23 @@ func (l *Link) afterwards(body []byte) {
 		}
 	}
 	if closed && l.gone != nil {
-		select {
-		case <-l.gone: // it was first, and has not heard the answer
-		default:
+		if !isClosed(l.gone) {
 			close(l.gone)
 			return
-		}
+		} // else it was first, and has not heard the answer
 	}
 	if l.answers > 0 {
 		l.answers--
 		l.bid()
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -167,31 +175,55 @@ func (s *Session) shutLink(ce *CloseError, farewell []byte, discard bool) {
 // worth.
 func (s *Session) cutLink() {
 	l := s.dg.Load().link.Load()
-	if l.finish(closeFrame(s.Err()), true) {
-		s.env.wg.Go(func() { // ended by itself; it may wait for who decodes
-			l.part(0, goodbyes[:0])
-			l.mu.Lock()
-			l.bid()
-			l.mu.Unlock()
-			l.e.tx.run()
-			s.endLink(s.Err())
-		})
+	if !l.finish(closeFrame(s.Err()), true) {
+		l.hasten() // it was closed before, and waits
+		return
+	}
+	l.hasten()
+	s.env.wg.Go(func() { // ended by itself; it may wait for who decodes
+		l.part(0, goodbyes[:1]) // which is not waited for
+		s.endLink(s.Err())
+	})
+}
+
+// hasten ends a part that is under way.
+func (l *Link) hasten() {
+	l.lossy.abandon()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.hasty = true
+	l.discardLocked()
+	if l.idle != nil {
+		close(l.idle)
+		l.idle = nil
+	}
+	if l.gone != nil && !isClosed(l.gone) {
+		close(l.gone)
 	}
 }
 
 // endLink is finishRead for a session without a stream. Only a goroutine that
 // may wait calls it.
 func (s *Session) endLink(err error) {
-	if s.dg.Load().ended.Swap(true) {
+	d := s.dg.Load()
+	if d.ended.Swap(true) {
 		return
 	}
-	ce := asCloseError(err)
-	s.env.sweeper.remove(s)
-	ce = s.because(ce)
+	s.because(asCloseError(err))
 	s.discard.Store(true)
 	s.in.close()
 	s.leave()
-	s.tellEnd(ce)
+	s.tellLinkEnd()
+}
+
+// tellLinkEnd tells the Receiver, once there is one and the link has ended.
+func (s *Session) tellLinkEnd() {
+	d := s.dg.Load()
+	if !d.ready.Load() || !d.ended.Load() || d.told.Swap(true) {
+		return
+	}
+	s.env.sweeper.remove(s)
+	s.tellEnd(s.Err())
 	s.readerEnded()
 }
 
@@ -201,8 +233,11 @@ func (s *Session) leave() {
 	if d == nil {
 		return
 	}
+	d.way.Lock()
+	d.left = true
 	d.up.Store(false)
 	l := d.link.Load()
+	d.way.Unlock()
 	if l == nil {
 		return
 	}

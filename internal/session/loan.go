@@ -58,10 +58,22 @@ type loan struct {
 	// the reader's
 	buf  *Buffer // what the next read goes on with
 	hint int
-	last uint32 // the number of the last loan
+
+	absence
+}
+
+// absent is a reader that may be away.
+type absent interface {
+	takeOver(n uint32)
+	away() *absence
+}
+
+// absence is what is known of a reader that does something else.
+type absence struct {
+	last uint32 // the number of the last loan; the reader's
 
 	// number is that of the loan under way, 0 when the reader reads. Whoever
-	// takes it back to 0 is the reader, and owns what is above.
+	// takes it back to 0 is the reader, and owns what is the reader's.
 	number atomic.Uint32
 
 	// relief.mu's
@@ -70,14 +82,21 @@ type loan struct {
 	tick uint32 // when it began
 }
 
+func (a *absence) away() *absence { return a }
+
+// begin numbers the next loan.
+func (a *absence) begin() uint32 {
+	a.last = max(a.last+1, 1)
+	return a.last
+}
+
 // lend runs t. It reports whether this goroutine is still the reader; b,
 // what the next read goes on with, belongs to whoever is.
 func (s *Session) lend(t Turn, b *Buffer, hint int) bool {
 	l := s.loan.Load()
 	l.buf, l.hint = b, hint
-	l.last = max(l.last+1, 1)
-	n := l.last
-	s.env.relief.add(l, n)
+	n := l.begin()
+	s.env.relief.add(s.env, l, n)
 	defer s.env.relief.remove(l, n) // also where runtime.Goexit ends this goroutine
 	returned := false
 	defer func() {
@@ -100,6 +119,12 @@ func (s *Session) lend(t Turn, b *Buffer, hint int) bool {
 
 // relieve lets another goroutine be the reader at once, if the reader is away.
 func (s *Session) relieve() {
+	if d := s.dg.Load(); d != nil {
+		if l := d.link.Load(); l != nil {
+			r := &l.e.shift
+			r.takeOver(r.number.Load())
+		}
+	}
 	if l := s.loan.Load(); l != nil {
 		l.takeOver(l.number.Load())
 	}
@@ -135,45 +160,47 @@ const (
 // relief relieves readers that are away for long.
 type relief struct {
 	mu   sync.Mutex
-	away []*loan
+	away []absent
 	tick uint32
 	idle int
 	on   bool // somebody looks
 }
 
 // add begins loan n: nobody can end it, and begin the next, before it is here.
-func (r *relief) add(l *loan, n uint32) {
+func (r *relief) add(e *Env, who absent, n uint32) {
+	a := who.away()
 	r.mu.Lock()
-	l.number.Store(n)
-	if l.at != 0 { // of an earlier loan, whose goroutine has not come back
-		r.dropLocked(l)
+	a.number.Store(n)
+	if a.at != 0 { // of an earlier loan, whose goroutine has not come back
+		r.dropLocked(a)
 	}
-	r.away = append(r.away, l)
-	l.at, l.of, l.tick = len(r.away), n, r.tick
+	r.away = append(r.away, who)
+	a.at, a.of, a.tick = len(r.away), n, r.tick
 	start := !r.on
 	r.on = true
 	r.idle = 0
 	r.mu.Unlock()
 	if start {
-		l.s.env.wg.Go(func() { r.look(l.s.env) }) // ended by itself, without loans or sessions
+		e.wg.Go(func() { r.look(e) }) // ended by itself, without loans or sessions
 	}
 }
 
-func (r *relief) remove(l *loan, n uint32) {
+func (r *relief) remove(who absent, n uint32) {
+	a := who.away()
 	r.mu.Lock()
-	if l.at != 0 && l.of == n {
-		r.dropLocked(l)
+	if a.at != 0 && a.of == n {
+		r.dropLocked(a)
 	}
 	r.mu.Unlock()
 }
 
-func (r *relief) dropLocked(l *loan) {
+func (r *relief) dropLocked(a *absence) {
 	last := len(r.away) - 1
 	moved := r.away[last]
-	r.away[l.at-1], moved.at = moved, l.at
+	r.away[a.at-1], moved.away().at = moved, a.at
 	r.away[last] = nil
 	r.away = r.away[:last]
-	l.at = 0
+	a.at = 0
 }
 
 func (r *relief) look(e *Env) {
@@ -189,24 +216,24 @@ func (r *relief) look(e *Env) {
 // lookOnce relieves who is due, and reports whether to look again.
 func (r *relief) lookOnce(over bool) bool {
 	type due struct {
-		l *loan
-		n uint32
+		who absent
+		n   uint32
 	}
 	var late []due
 	r.mu.Lock()
 	r.tick++
 	r.idle++
 	for i := len(r.away) - 1; i >= 0; i-- {
-		if l := r.away[i]; r.tick-l.tick >= reliefAfter {
-			late = append(late, due{l, l.of})
-			r.dropLocked(l)
+		if a := r.away[i].away(); r.tick-a.tick >= reliefAfter {
+			late = append(late, due{r.away[i], a.of})
+			r.dropLocked(a)
 		}
 	}
 	again := len(r.away) > 0 || r.idle < reliefIdle && !over
 	r.on = again
 	r.mu.Unlock()
 	for _, d := range late {
-		d.l.takeOver(d.n)
+		d.who.takeOver(d.n)
 	}
 	return again
 }

@@ -122,7 +122,7 @@ func TestLoanBeginsInTheReliefsList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		env := NewEnv(Limits{})
 		l := &loan{s: &Session{env: env}}
-		env.relief.add(l, 7)
+		env.relief.add(env, l, 7)
 		if n := l.number.Load(); n != 7 {
 			t.Errorf("loan %d is under way, want 7", n)
 		}
@@ -231,7 +231,7 @@ func TestManyLoans(t *testing.T) {
 		random := rand.New(rand.NewPCG(1, 1))
 		for range 100 {
 			for _, i := range random.Perm(len(loans)) {
-				env.relief.add(loans[i], 1)
+				env.relief.add(env, loans[i], 1)
 			}
 			for left, i := range random.Perm(len(loans)) {
 				env.relief.remove(loans[i], 1)
@@ -239,7 +239,7 @@ func TestManyLoans(t *testing.T) {
 					t.Fatalf("%d readers are away, want %d", n, len(loans)-left-1)
 				}
 				for k, l := range env.relief.away {
-					if l.at != k+1 {
+					if l.away().at != k+1 {
 						t.Fatalf("reader %d does not know its place", k)
 					}
 				}

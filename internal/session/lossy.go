@@ -92,11 +92,17 @@ func (q *outbox) expireLocked() {
 	}
 }
 
-// hold says that what waits can't be written now, and that dropping begins.
-func (q *outbox) hold() {
+// hold says that what waits can't be written now, and that dropping begins. It
+// reports whether anything waits.
+func (q *outbox) hold() (waits bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.writing {
+	q.holdLocked()
+	return q.out != nil
+}
+
+func (q *outbox) holdLocked() {
+	if q.writing || q.out == nil {
 		return
 	}
 	q.writing = true
@@ -106,22 +112,33 @@ func (q *outbox) hold() {
 	}
 }
 
-// takeLossy takes all that waits in an outbox of lossy frames alone, with their
-// places in the buffer, appended to frames. The caller gives the buffer back.
-func (q *outbox) takeLossy(frames []segment) (*Buffer, []segment) {
+// takeLossy takes what waits in an outbox of lossy frames alone, up to limit
+// bytes but at least a frame, with the frames' places in the buffer, appended to
+// frames. more says that there is more, which is held now. The caller gives the
+// buffer back.
+func (q *outbox) takeLossy(frames []segment, limit int) (b *Buffer, _ []segment, more bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.writing = false
 	if q.out == nil {
-		return nil, frames
+		q.writing = false
+		return nil, frames, false
 	}
 	q.expireLocked()
 	if q.holes > 0 {
 		q.compactLocked()
 	}
-	b := q.out
-	if b == nil {
-		return nil, frames
+	if q.out != nil && q.out.w > limit {
+		q.holdLocked()
+		b, frames = q.takeSomeLocked(frames, limit)
+		if q.out != nil {
+			return b, frames, true
+		}
+		q.writing = false
+		return b, frames, false
+	}
+	q.writing = false
+	if b = q.out; b == nil {
+		return nil, frames, false
 	}
 	q.sent += uint64(b.w)
 	q.stats.written += uint64(q.frames)
@@ -130,6 +147,22 @@ func (q *outbox) takeLossy(frames []segment) (*Buffer, []segment) {
 	if cap(q.lossy) > maxLossy {
 		q.lossy = nil
 	}
+	return b, frames, false
+}
+
+// takeSomeLocked takes the first frames, up to limit bytes but at least one.
+func (q *outbox) takeSomeLocked(frames []segment, limit int) (*Buffer, []segment) {
+	n := wholeFrames(q.out.data[:q.out.w], limit)
+	for _, s := range q.lossy {
+		if s.off < n {
+			frames = append(frames, s)
+		}
+	}
+	b := newBuffer(n)
+	q.budget.add(b.Size())
+	b.w = copy(b.data, q.out.data[:n])
+	q.sent += uint64(n)
+	q.cutLocked(n)
 	return b, frames
 }
 

@@ -15,6 +15,8 @@ type packer struct {
 	now   time.Time
 	p     []byte // the packet under way, header room included; nil while there is none
 	twice bool   // it is to be sent again
+
+	lasting bool // it has something that the other end needs even when it has moved
 }
 
 // frame adds a frame to the packet under way, or begins another one.
@@ -28,6 +30,7 @@ func (k *packer) frame(t packet.FrameType, body []byte, twice bool) {
 		k.twice = twice
 	}
 	k.p = packet.AppendFrame(k.p, t, body)
+	k.lasting = k.lasting || t == packet.FrameReliable && k.l.server
 }
 
 // close seals the packet under way for the link's address.
@@ -47,6 +50,10 @@ func (k *packer) closeTo(to netip.AddrPort, source netip.Addr) {
 		return
 	}
 	k.l.tokens -= float64(len(sealed))
+	if k.lasting {
+		k.l.flight.keep(sealed, k.now)
+		k.lasting = false
+	}
 	k.tx.commit(sealed, to, source)
 	if k.twice {
 		k.tx.again(sealed, to, source, k.now)
@@ -96,6 +103,15 @@ func (l *Link) send(tx *transmitter, now time.Time) {
 		l.e.tx.troubled(l)
 	}
 	k.close()
+	switch {
+	case l.moved != nil:
+		l.flight.again(k, l.moved, true)
+		l.moved = nil
+	case l.roam != nil:
+		l.flight.again(k, l.roam, false)
+	case l.flight.b != nil && l.stalled() < 0:
+		l.flight.land()
+	}
 	l.signal()
 }
 
@@ -109,6 +125,9 @@ func (l *Link) signal() {
 
 // busy reports whether something is still to be sent, or to be acknowledged.
 func (l *Link) busy() bool {
+	if l.hasty {
+		return false
+	}
 	if l.nControl > 0 {
 		return true
 	}
@@ -132,11 +151,13 @@ func (l *Link) drained() <-chan struct{} {
 }
 
 func (l *Link) sendControl(k *packer) {
-	if l.nControl > 0 {
-		k.frame(packet.FrameControl, l.control, false)
-		l.stats.written += uint64(l.nControl)
-		l.control, l.nControl = l.control[:0], 0
+	for rest := l.control; len(rest) > 0; {
+		n := wholeFrames(rest, maxDatagramFrame)
+		k.frame(packet.FrameControl, rest[:n], false)
+		rest = rest[n:]
 	}
+	l.stats.written += uint64(l.nControl)
+	l.control, l.nControl = l.control[:0], 0
 	for rest := l.extra; len(rest) > 0; {
 		t, body, tail, err := packet.NextFrame(rest)
 		if err != nil {
@@ -145,18 +166,25 @@ func (l *Link) sendControl(k *packer) {
 		k.frame(t, body, false)
 		rest = tail
 	}
-	l.extra = l.extra[:0]
+	if l.extra = l.extra[:0]; cap(l.extra) > packet.MaxSize { // a rare burst's
+		l.extra = nil
+	}
 }
 
-// sendLossy sends the frames that need not arrive, unless the pace is far
-// behind: then they wait, and are dropped as on a stream that is.
+// sendLossy sends the frames that need not arrive, as far ahead of the pace as
+// they may be: the others wait, and are dropped as on a stream that is behind.
 func (l *Link) sendLossy(k *packer) {
-	if behind := l.tokens < -maxOverdraft; behind {
-		l.lossy.hold()
-		l.activate()
+	room := int(l.tokens) + maxOverdraft
+	if room <= 0 {
+		if l.lossy.hold() {
+			l.activate()
+		}
 		return
 	}
-	b, frames := l.lossy.takeLossy(k.tx.segments[:0])
+	b, frames, more := l.lossy.takeLossy(k.tx.segments[:0], room)
+	if more {
+		l.activate()
+	}
 	if b == nil {
 		return
 	}
@@ -165,22 +193,27 @@ func (l *Link) sendLossy(k *packer) {
 	}
 	k.tx.segments = frames[:0]
 	l.lossy.giveBack(b)
-	l.watch()
+	if !l.only {
+		l.health.used = k.now
+		l.watch()
+	}
 }
 
 func (l *Link) sendReliable(k *packer, now time.Time) error {
-	l.granted = l.tokens
+	advanced, err := l.advance()
+	if err != nil {
+		return err
+	}
 	again, waiting := false, false
-	for _, c := range l.channels {
+	for i, c := range l.channels {
 		if c == nil {
 			continue
 		}
-		advanced, err := c.advance(now)
-		if err != nil {
+		if err := c.age(now); err != nil {
 			return err
 		}
 		switch {
-		case advanced: // acknowledgements go along
+		case advanced[i]: // acknowledgements go along
 			c.rel.Flush()
 		case l.ticking:
 			c.rel.Tick()

@@ -65,7 +65,11 @@ func (s *Session) pinged(body []byte) error {
 		return s.refuse()
 	}
 	pong := wire.Pong{Time: m.Time, Now: uint64(s.now.UnixMicro())}
-	if s.out.putControl(pong.AppendFrame(nil)) == ErrOverloaded { // answers are not read
+	put := s.out.putControl
+	if s.conn == nil { // it came on a channel of the link, which asks otherwise itself
+		put = s.dg.Load().link.Load().putControl
+	}
+	if put(pong.AppendFrame(nil)) == ErrOverloaded { // answers are not read
 		return s.refuse()
 	}
 	s.Flush()

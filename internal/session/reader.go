@@ -25,7 +25,7 @@ func (s *Session) readOn(b *Buffer, carried int, err error) {
 		s.counts.BytesIn.Add(uint64(len(b.unread()) - carried))
 		var turn Turn
 		b, turn, err = s.take(b)
-		s.digest() // what came by datagrams meanwhile
+		s.digest(nil) // what came by datagrams meanwhile
 		if err != nil {
 			break
 		}

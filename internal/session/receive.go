@@ -18,6 +18,7 @@ func (l *Link) receive(p []byte, from netip.AddrPort, local netip.Addr, now time
 	if err != nil {
 		return l.refused(err)
 	}
+	heard := l.heard
 	l.heard = now
 	l.s.lastRead.Store(now.UnixNano())
 	if !l.begun {
@@ -28,7 +29,7 @@ func (l *Link) receive(p []byte, from netip.AddrPort, local netip.Addr, now time
 		return false
 	}
 	if l.server && newest && from != l.remote {
-		l.propose(from, local, len(p), now)
+		l.propose(from, local, len(p), heard, now)
 	}
 	l.s.counts.BytesIn.Add(uint64(len(p)))
 	for len(body) > 0 && l.fault == nil {

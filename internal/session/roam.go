@@ -29,14 +29,18 @@ type roam struct {
 	received int       // bytes
 	spent    int       // bytes
 	due      bool      // a challenge is to be sent
+
+	since    time.Time // what was sent from then on may be lost, and is sent here
+	repeated bool      // some of it has been
+	last     uint32    // the counter of the last of these
 }
 
 // propose notes that an authentic packet of n bytes, the newest, has come from
-// another address than the link's.
-func (l *Link) propose(from netip.AddrPort, local netip.Addr, n int, now time.Time) {
+// another address than the link's; heard is when the one before it came.
+func (l *Link) propose(from netip.AddrPort, local netip.Addr, n int, heard, now time.Time) {
 	r := l.roam
 	if r == nil || r.addr != from {
-		r = &roam{addr: from, source: local}
+		r = &roam{addr: from, source: local, since: l.lostSince(heard)}
 		rand.Read(r.nonce[:]) // never fails
 		l.roam = r
 	}
@@ -44,8 +48,8 @@ func (l *Link) propose(from netip.AddrPort, local netip.Addr, n int, now time.Ti
 	r.received += n
 	if now.Sub(r.asked) >= challengeEvery {
 		r.due = true
-		l.urge()
 	}
+	l.urge()
 }
 
 // challenge sends the nonce to the proposed address.
@@ -74,7 +78,7 @@ func (l *Link) proved(nonce [nonceSize]byte, now time.Time) {
 	if r == nil || r.nonce != nonce || r.asked.IsZero() || !l.moves.Take(moveRate, now) {
 		return
 	}
-	l.remote, l.source, l.roam = r.addr, r.source, nil
+	l.remote, l.source, l.roam, l.moved = r.addr, r.source, nil, r
 	l.s.counts.Moves.Add(1)
 	l.urge()
 	l.activate()

@@ -21,8 +21,14 @@ const maxLanes = 1024
 // ordering knows the newest message of each lane. The zero value is ready to use.
 type ordering struct {
 	last  map[lane]uint32
+	top   uint32 // the newest of all
 	floor uint32 // nothing of a forgotten lane was newer
 }
+
+// maxBehind is how far behind the newest message of all lanes the number of a
+// lane is remembered: numbers wrap, and those of a lane that has long been silent
+// would seem to lie ahead.
+const maxBehind = 1 << 30
 
 // newer reports whether a is newer than b; numbers wrap (RFC 1982).
 func newer(a, b uint32) bool { return int32(a-b) > 0 }
@@ -35,6 +41,12 @@ func (o *ordering) accept(l lane, sequence uint32) bool {
 	}
 	if !newer(sequence, last) {
 		return false
+	}
+	if newer(sequence, o.top) {
+		o.top = sequence
+		if o.top-o.floor > maxBehind {
+			o.raise(o.top - maxBehind/2) // seldom: it looks at all lanes
+		}
 	}
 	if o.last == nil {
 		o.last = make(map[lane]uint32)
@@ -54,9 +66,14 @@ func (o *ordering) forget() {
 		all = append(all, s)
 	}
 	slices.SortFunc(all, func(a, b uint32) int { return int(int32(a - b)) })
-	o.floor = all[len(all)/2]
+	o.raise(all[len(all)/2])
+}
+
+// raise lifts the floor, and forgets the lanes below it.
+func (o *ordering) raise(floor uint32) {
+	o.floor = floor
 	for l, s := range o.last {
-		if !newer(s, o.floor) {
+		if !newer(s, floor) {
 			delete(o.last, l)
 		}
 	}

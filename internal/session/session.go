@@ -107,13 +107,16 @@ func (s *Session) Start(r Receiver) {
 		return
 	}
 	if s.conn == nil {
-		d := s.dg.Load()
-		d.ready.Store(true)
-		s.resumeLink() // what has come meanwhile
+		s.dg.Load().ready.Store(true)
+		s.tellLinkEnd() // where it is over already
+		s.resumeLink()  // what has come meanwhile
 		return
 	}
 	if d := s.dg.Load(); d != nil {
+		d.way.Lock()
 		d.ready.Store(true)
+		d.tellLocked()
+		d.way.Unlock()
 	}
 	s.env.wg.Go(s.read) // ended by the connection's end
 }

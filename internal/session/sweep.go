@@ -76,12 +76,22 @@ func (e *Env) Sweep(now time.Time) {
 	w.next = (w.next + 1) % sweepSlots
 	w.mu.Unlock()
 	for _, s := range turn {
+		s.restLink(now)
 		silent := now.Sub(time.Unix(0, s.lastRead.Load()))
 		switch {
 		case e.IdleTimeout > 0 && silent > e.IdleTimeout && !s.in.stuck(): // a stuck reader is our own doing
 			s.shut(s.because(&CloseError{Code: wire.CodeTimeout, Text: "nothing heard for too long"}), true)
 		case e.PingInterval > 0 && s.pings():
 			s.Ping() // an error says that the session is closing or lags: either shows elsewhere
+		}
+	}
+}
+
+// restLink gives back memory of a session whose link has been idle since its last turn.
+func (s *Session) restLink(now time.Time) {
+	if d := s.dg.Load(); d != nil {
+		if l := d.link.Load(); l != nil {
+			l.rest(now)
 		}
 	}
 }

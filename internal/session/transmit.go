@@ -163,7 +163,7 @@ func (t *transmitter) slot() []byte {
 	if t.n == len(t.batch) {
 		t.write()
 	}
-	return t.slots[t.n*packet.MaxSize : (t.n+1)*packet.MaxSize]
+	return t.slots[t.n*packet.MaxSize : (t.n+1)*packet.MaxSize : (t.n+1)*packet.MaxSize]
 }
 
 // commit takes the packet that was made in the last slot.
@@ -238,7 +238,7 @@ func (t *transmitter) troubled(l *Link) { t.trouble = append(t.trouble, l) }
 func (t *transmitter) tellTroubled() {
 	for i, l := range t.trouble {
 		t.trouble[i] = nil
-		t.e.wg.Go(l.pump) // it may send, which only another goroutine can wait for
+		t.e.wg.Go(func() { l.pump(nil) }) // it may send, which only another goroutine can wait for
 	}
 	t.trouble = t.trouble[:0]
 }

@@ -8,7 +8,7 @@ import (
 const (
 	wheelTick = 10 * time.Millisecond  // of retransmissions and late acknowledgements
 	watchTick = 500 * time.Millisecond // of paths that may be dead, and of the dead
-	wheelIdle = 100                    // ticks without a link after which a wheel stops
+	wheelIdle = time.Second            // without a link after which a wheel stops
 )
 
 // wheel visits the links that need it, and nobody else: an endpoint whose
@@ -48,7 +48,7 @@ func (w *wheel) turn() {
 		work, w.links = w.links, work[:0]
 		if len(work) > 0 {
 			idle = 0
-		} else if idle++; idle > wheelIdle {
+		} else if idle++; time.Duration(idle)*w.interval >= wheelIdle {
 			w.turning = false
 			w.mu.Unlock()
 			return

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/troupe-go/troupe/internal/packet"
 	"github.com/troupe-go/troupe/wire"
 	"github.com/troupe-go/troupe/wire/wirepb"
 	"google.golang.org/protobuf/proto"
@@ -56,6 +57,19 @@ func Frame(t testing.TB, k wire.Kind, m proto.Message) []byte {
 // Hello is a Hello that is let in.
 func Hello(t testing.TB) []byte {
 	return Frame(t, wire.KindHello, &wirepb.Hello{Version: wire.Version, App: "test"})
+}
+
+// hello is a Hello that says by what it goes.
+func (h Harness) hello(t testing.TB, m *wirepb.Hello) []byte {
+	if h.Datagrams {
+		m.Suite = packet.SuiteAES256GCM
+	}
+	return Frame(t, wire.KindHello, m)
+}
+
+// usual is a Hello that is let in.
+func (h Harness) usual(t testing.TB) []byte {
+	return h.hello(t, &wirepb.Hello{Version: wire.Version, App: "test"})
 }
 
 // Ask is an operation that asks for an answer.
@@ -122,7 +136,9 @@ func (c *Client) Expect(k wire.Kind) []byte {
 // Enter says Hello and is welcomed.
 func (c *Client) Enter() *Client {
 	c.t.Helper()
-	c.Send(Hello(c.t))
+	h := Harness{}
+	_, h.Datagrams = c.Stream.(*Guest)
+	c.Send(h.usual(c.t))
 	var m wirepb.Welcome
 	if err := wire.Unmarshal(c.Expect(wire.KindWelcome), &m); err != nil {
 		c.t.Fatal(err)

@@ -113,7 +113,7 @@ func testAbort(t *testing.T, h Harness) {
 	p.PutEvent(&wire.Event{Code: 1})
 	abort(p)
 	c.Stream.SetReadDeadline(time.Now().Add(patience))
-	if k, _, err := c.next(); err == nil {
+	if k, _, err := c.next(); err == nil && (k != wire.KindClose || !h.Datagrams) { // there nothing else says that the server has gone
 		t.Errorf("%v arrives after an Abort", k)
 	}
 	_, stuck := enterNarrow(t, h, s)
@@ -129,16 +129,19 @@ func testNeverStarted(t *testing.T, h Harness) {
 	s := h.Serve(t, transport.Config{})
 	s.Lazy = true
 	c, p := enter(t, h, s)
-	if st := s.Transport.Stats(); st.Connections != 1 || st.Handshaking != 0 {
-		t.Errorf("stats %+v", st)
-	}
+	wait(t, func() bool { // by UDP the client's word that it is in comes later
+		st := s.Transport.Stats()
+		return st.Connections == 1 && st.Handshaking == 0
+	}, "one connection, no handshake")
 	s.Stop(t)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := s.Transport.Wait(ctx); err != nil {
 		t.Error(err)
 	}
-	c.Gone()
+	if !h.Lossy {
+		c.Gone()
+	}
 	p.Session.Start(p) // whoever comes too late is told so
 	if why := p.Why(t); why.Code != wire.CodeAborted {
 		t.Errorf("the session says %v", why)

@@ -34,7 +34,7 @@ func testEchoSizes(t *testing.T, h Harness) {
 func testSplitFrames(t *testing.T, h Harness) {
 	c, _ := enter(t, h, h.Serve(t, transport.Config{}))
 	frame := Ask(9, []byte("in two pieces"))
-	if h.Messages {
+	if h.whole() {
 		c.Send(frame[:5])
 		if code, _ := c.Closed(); code != wire.CodeProtocol {
 			t.Errorf("half a frame in a message: %v, want %v", code, wire.CodeProtocol)

@@ -19,7 +19,7 @@ func testWelcome(t *testing.T, h Harness) {
 	}})
 	s.Reply = []byte("reply")
 	c := NewClient(t, h.Dial(t, s))
-	c.Send(Frame(t, wire.KindHello, &wirepb.Hello{
+	c.Send(h.hello(t, &wirepb.Hello{
 		Version: wire.Version, App: "shop", Sdk: "test-sdk", Auth: []byte("secret"), Payload: []byte("payload"),
 	}))
 	var m wirepb.Welcome
@@ -66,7 +66,7 @@ func testRefuse(t *testing.T, h Harness) {
 	}
 	for i, want := range codes {
 		c := NewClient(t, h.Dial(t, s))
-		c.Send(Frame(t, wire.KindHello, &wirepb.Hello{Version: wire.Version, App: "test", Auth: []byte{byte(i)}}))
+		c.Send(h.hello(t, &wirepb.Hello{Version: wire.Version, App: "test", Auth: []byte{byte(i)}}))
 		if code, text := c.Refused(); code != want || text != "no, test" {
 			t.Errorf("refused with %v %q, want %v", code, text, want)
 		}
@@ -86,24 +86,25 @@ func testRefuseForErrors(t *testing.T, h Harness) {
 	}
 	for _, auth := range []string{"panic", "error"} {
 		c := NewClient(t, h.Dial(t, s))
-		c.Send(Frame(t, wire.KindHello, &wirepb.Hello{Version: wire.Version, Auth: []byte(auth)}))
+		c.Send(h.hello(t, &wirepb.Hello{Version: wire.Version, Auth: []byte(auth)}))
 		if code, text := c.Refused(); code != wire.CodeInternal || text != "" {
 			t.Errorf("%s: refused with %v %q, want %v without a word", auth, code, text, wire.CodeInternal)
 		}
 	}
-	s.Judge, s.Reply = nil, make([]byte, wire.MaxFrame)
+	s = h.Serve(t, transport.Config{})
+	s.Reply = make([]byte, wire.MaxFrame)
 	c := NewClient(t, h.Dial(t, s))
-	c.Send(Hello(t))
+	c.Send(h.usual(t))
 	if code, _ := c.Refused(); code != wire.CodeInternal {
 		t.Errorf("a reply that fits no frame: refused with %v", code)
 	}
 }
 
 // helloOf is a Hello whose frame has n bytes, kind included.
-func helloOf(t *testing.T, n int) []byte {
+func helloOf(t *testing.T, h Harness, n int) []byte {
 	m := &wirepb.Hello{Version: wire.Version, Payload: make([]byte, n-16)}
 	for {
-		b := Frame(t, wire.KindHello, m)
+		b := h.hello(t, m)
 		_, body, _, err := wire.ParseFrame(b, wire.MaxFrame)
 		switch {
 		case err != nil:
@@ -122,18 +123,18 @@ func testHelloLimits(t *testing.T, h Harness) {
 		hello []byte
 		want  wire.Code // CodeNone is let in
 	}{
-		{"4 KiB", helloOf(t, 4<<10), wire.CodeNone},
-		{"more than 4 KiB", helloOf(t, 4<<10+1), wire.CodeTooLarge},
-		{"64 KiB", helloOf(t, wire.MaxFrame), wire.CodeTooLarge},
-		{"auth of 2 KiB", Frame(t, wire.KindHello, &wirepb.Hello{Version: wire.Version, Auth: make([]byte, 2<<10)}), wire.CodeNone},
-		{"auth of more", Frame(t, wire.KindHello, &wirepb.Hello{Version: wire.Version, Auth: make([]byte, 2<<10+1)}), wire.CodeTooLarge},
-		{"no version", Frame(t, wire.KindHello, &wirepb.Hello{}), wire.CodeVersion},
-		{"next version", Frame(t, wire.KindHello, &wirepb.Hello{Version: wire.Version + 1}), wire.CodeVersion},
-		{"app of 64 bytes", Frame(t, wire.KindHello, &wirepb.Hello{Version: wire.Version, App: string(bytes.Repeat([]byte("a"), 64))}), wire.CodeNone},
-		{"app of 65 bytes", Frame(t, wire.KindHello, &wirepb.Hello{Version: wire.Version, App: string(bytes.Repeat([]byte("a"), 65))}), wire.CodeApp},
+		{"4 KiB", helloOf(t, h, 4<<10), wire.CodeNone},
+		{"more than 4 KiB", helloOf(t, h, 4<<10+1), wire.CodeTooLarge},
+		{"64 KiB", helloOf(t, h, wire.MaxFrame), wire.CodeTooLarge},
+		{"auth of 2 KiB", h.hello(t, &wirepb.Hello{Version: wire.Version, Auth: make([]byte, 2<<10)}), wire.CodeNone},
+		{"auth of more", h.hello(t, &wirepb.Hello{Version: wire.Version, Auth: make([]byte, 2<<10+1)}), wire.CodeTooLarge},
+		{"no version", h.hello(t, &wirepb.Hello{}), wire.CodeVersion},
+		{"next version", h.hello(t, &wirepb.Hello{Version: wire.Version + 1}), wire.CodeVersion},
+		{"app of 64 bytes", h.hello(t, &wirepb.Hello{Version: wire.Version, App: string(bytes.Repeat([]byte("a"), 64))}), wire.CodeNone},
+		{"app of 65 bytes", h.hello(t, &wirepb.Hello{Version: wire.Version, App: string(bytes.Repeat([]byte("a"), 65))}), wire.CodeApp},
 		{"not a Hello", wire.AppendFrame(nil, wire.KindHello, []byte{0xFF, 0xFF}), wire.CodeProtocol},
 		{"an empty frame", wire.AppendFrame(nil, wire.KindHello, nil), wire.CodeVersion},
-		{"something behind it", append(Hello(t), Ask(1, nil)...), wire.CodeProtocol},
+		{"something behind it", append(h.usual(t), Ask(1, nil)...), wire.CodeProtocol},
 	} {
 		c := NewClient(t, h.Dial(t, s))
 		c.Send(tt.hello)
@@ -167,7 +168,7 @@ var impatient = transport.Limits{HandshakeTimeout: time.Second, Linger: 200 * ti
 
 func testHandshakeTimeout(t *testing.T, h Harness) {
 	s := h.Serve(t, transport.Config{Limits: impatient})
-	sends := map[string][]byte{"nothing": nil, "half a Hello": Hello(t)[:4]}
+	sends := map[string][]byte{"nothing": nil, "half a Hello": h.usual(t)[:4]}
 	if h.Messages {
 		delete(sends, "half a Hello") // that is a broken message
 	}
@@ -193,7 +194,7 @@ func testSlowAuthenticator(t *testing.T, h Harness) {
 		return ctx.Err()
 	}
 	c := NewClient(t, h.Dial(t, s))
-	c.Send(Hello(t))
+	c.Send(h.usual(t))
 	if code, _ := c.Refused(); code != wire.CodeHandshake {
 		t.Errorf("refused with %v, want %v", code, wire.CodeHandshake)
 	}
@@ -212,13 +213,15 @@ func testShutdownWithHandshakes(t *testing.T, h Harness) {
 		return ctx.Err()
 	}
 	in := NewClient(t, h.Dial(t, s)).Enter()
-	h.Raw(t, s) // says nothing
+	if !h.Datagrams {
+		h.Raw(t, s) // says nothing
+	}
 	silent := NewClient(t, h.Dial(t, s))
 	judged := NewClient(t, h.Dial(t, s))
-	judged.Send(Frame(t, wire.KindHello, &wirepb.Hello{Version: wire.Version, Auth: []byte("wait")}))
+	judged.Send(h.hello(t, &wirepb.Hello{Version: wire.Version, Auth: []byte("wait")}))
 	<-judging
 	want := 3
-	if h.Outside {
+	if h.Outside || h.Datagrams {
 		want-- // the one that says nothing
 	}
 	wait(t, func() bool { return s.Transport.Stats().Handshaking == want }, "the handshakes are under way")

@@ -2,6 +2,7 @@ package transporttest
 
 import (
 	"context"
+	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -25,6 +26,8 @@ type Server struct {
 	Judge func(context.Context, *transport.Hello) error
 	Reply []byte
 	Lazy  bool // sessions are never started
+
+	socket func(testing.TB) net.PacketConn // a client's, for servers by UDP
 
 	ids      atomic.Uint64
 	sessions chan *Session

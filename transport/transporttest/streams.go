@@ -31,6 +31,7 @@ func Listener(scheme string) Harness {
 	}
 	h.Serve = func(t testing.TB, cfg transport.Config) *Server { return NewServer(t, cfg).Listen(t, url) }
 	h.Dial = func(t testing.TB, s *Server) Stream { return h.Climb(t, dialTCP(t, s), nil) }
+	h.try = func(t testing.TB, s *Server) (Stream, error) { return h.reach(t, s) }
 	return h
 }
 
@@ -70,6 +71,7 @@ func Mount(name string, secure bool) Harness {
 		return s
 	}
 	h.Dial = func(t testing.TB, s *Server) Stream { return h.Climb(t, dialTCP(t, s), nil) }
+	h.try = func(t testing.TB, s *Server) (Stream, error) { return h.reach(t, s) }
 	return h
 }
 
@@ -92,6 +94,15 @@ func (h Harness) Climb(t testing.TB, nc *net.TCPConn, header http.Header) Stream
 		t.Fatal(err)
 	}
 	return s
+}
+
+func (h Harness) reach(t testing.TB, s *Server) (Stream, error) {
+	nc, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(s.Addr))
+	if err != nil {
+		return nil, err
+	}
+	t.Cleanup(func() { nc.Close() })
+	return h.climb(t, nc, nil)
 }
 
 func (h Harness) climb(t testing.TB, nc *net.TCPConn, header http.Header) (Stream, error) {
