@@ -89,18 +89,29 @@ func (c *Client) attach(ctx context.Context, dg *wirepb.Datagrams) bool {
 		return false
 	}
 	c.session.Attach(l)
-	if p.connect(ctx, l, k, dg.Ticket, accepted) {
-		return true
+	ctx, cancel := context.WithTimeout(ctx, knockTime)
+	defer cancel()
+	for err == nil && ctx.Err() == nil {
+		if p.connect(ctx, l, k, dg.Ticket, accepted) {
+			return true
+		}
+		// The cookie may be for an address that a NAT has taken back meanwhile.
+		k, err = p.knock(ctx, []netip.AddrPort{k.addr})
 	}
 	c.session.Detach()
 	return false
 }
+
+// connectTime is how long a cookie is relied on.
+const connectTime = 1200 * time.Millisecond
 
 // connect sends CONNECTs until one is answered.
 func (p *port) connect(ctx context.Context, l *session.Link, k knocked, ticket []byte, accepted <-chan struct{}) bool {
 	if len(ticket) > packet.MaxTicket {
 		return false
 	}
+	ctx, cancel := context.WithTimeout(ctx, connectTime)
+	defer cancel()
 	m := packet.Connect{Epoch: k.cookie.Epoch, MAC: k.cookie.MAC, Ticket: ticket}
 	copy(m.Nonce[:], k.cookie.Nonce[:])
 	rand.Read(m.Nonce[8:]) // never fails

@@ -68,6 +68,9 @@ func (c *Channel) Tick() {
 // acknowledged, or an ack or a window is to be told.
 func (c *Channel) Active() bool { return c.due > 0 || c.kcp.WaitSnd() > 0 }
 
+// Owes reports whether an ack or a window is to be told.
+func (c *Channel) Owes() bool { return c.due > 0 }
+
 // update has KCP flush, and sends held acks that nothing took along.
 func (c *Channel) update() {
 	poke(c.kcp)

@@ -17,8 +17,8 @@ func (l *Link) Admit(p []byte, from netip.AddrPort, local netip.Addr, now time.T
 	if l.begun || l.over {
 		return false
 	}
-	body, _, _, err := l.crypt.Open(p, now)
-	if err != nil {
+	body, _, newest, err := l.crypt.Open(p, now)
+	if err != nil || !newest { // an older one, that comes late, does not take the address back
 		return false
 	}
 	t, frame, _, err := packet.NextFrame(body)

@@ -28,6 +28,7 @@ type Endpoint struct {
 	shift  shift
 	tx     transmitter
 	wheel  wheel
+	acks   wheel
 	watch  wheel
 	counts EndpointCounts
 
@@ -69,6 +70,7 @@ func NewEndpoint(sock *udp.Socket, env *Env, cfg EndpointConfig) *Endpoint {
 	e.shift.init(e, cfg.Batch)
 	e.tx.init(e, cfg.Batch)
 	e.wheel = wheel{e: e, interval: wheelTick, visit: (*Link).tick}
+	e.acks = wheel{e: e, interval: ackTick, visit: (*Link).acknowledge}
 	e.watch = wheel{e: e, interval: watchTick, visit: (*Link).look}
 	return e
 }

@@ -71,6 +71,8 @@ type Link struct {
 	over      bool // no more frames come out
 	active    bool // the wheel visits
 	watched   bool // the watch visits
+	owing     bool // the wheel of acknowledgements visits
+	acking    bool // it has come by
 	ticking   bool // the wheel has come by
 }
 

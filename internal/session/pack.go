@@ -217,11 +217,13 @@ func (l *Link) sendReliable(k *packer, now time.Time) error {
 			c.rel.Flush()
 		case l.ticking:
 			c.rel.Tick()
+		case l.acking && c.rel.Owes():
+			c.rel.Flush()
 		}
 		again = again || c.out != nil || c.rel.Active()
 		waiting = waiting || c.rel.Waiting() > 0
 	}
-	l.ticking = false
+	l.ticking, l.acking = false, false
 	if again || l.roam != nil {
 		l.activate()
 	}

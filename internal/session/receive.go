@@ -122,7 +122,10 @@ func (l *Link) reliable(segments []byte) {
 		l.e.counts.Malformed.Add(1)
 		return
 	}
-	l.activate() // an acknowledgement leaves within a tick, or with what is sent before
+	l.activate()
+	if c.rel.Owes() {
+		l.owe()
+	}
 	if c.out != nil && !c.rel.Full() {
 		l.urge() // there is room for what waits
 	}

@@ -277,6 +277,31 @@ func TestUnprovenBudget(t *testing.T) {
 	})
 }
 
+// A NAT that rebinds while nothing is said: what the server says then waits for
+// the client's next ping, and is not the end.
+func TestRebindWhileIdle(t *testing.T) {
+	for idle := range 6 {
+		bubble(t, func(t *testing.T) {
+			nat := simnet.PortRestricted()
+			w := newWorld(t, worldConfig{link: near, nat: &nat})
+			w.client.send(wire.Reliable, "x")
+			w.sweep()
+			time.Sleep(30*time.Second + time.Duration(idle)*3*time.Second)
+			w.nat.Rebind()
+			w.server.send(wire.Reliable, "are you there?")
+			took := until(t, time.Minute, "the message", func() bool {
+				return w.server.hasEnded() || len(w.client.in.of(wire.Reliable)) == 1
+			})
+			if most := w.client.env.PingInterval + time.Second; took > most {
+				t.Errorf("it took %v", took)
+			}
+			if w.server.hasEnded() {
+				t.Error(w.server.in.ended())
+			}
+		})
+	}
+}
+
 // A Bind does not propose an address at the second socket, nor anything else
 // that comes there.
 func TestSecondSocketMovesNothing(t *testing.T) {

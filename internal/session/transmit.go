@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	twiceAfter  = 7 * time.Millisecond // when a packet is sent again: a burst of losses is over by then
+	twiceAfter  = 5 * time.Millisecond // when a packet is sent again: a burst of losses is over by then
 	maxAgain    = 4096                 // packets that may wait for that
 	maxRaw      = 1024                 // packets of no link that may wait
 	maxInline   = 8                    // rounds that whoever flushes sends for others

@@ -7,6 +7,7 @@ import (
 
 const (
 	wheelTick = 10 * time.Millisecond  // of retransmissions and late acknowledgements
+	ackTick   = 2 * time.Millisecond   // that an acknowledgement waits for an answer to go with, at most
 	watchTick = 500 * time.Millisecond // of paths that may be dead, and of the dead
 	wheelIdle = time.Second            // without a link after which a wheel stops
 )
@@ -68,6 +69,31 @@ func (l *Link) activate() {
 	if !l.active && !l.over {
 		l.active = true
 		l.e.wheel.add(l)
+	}
+}
+
+// owe has the acknowledgements of what has come leave soon, or with what is sent
+// before. The caller holds mu.
+func (l *Link) owe() {
+	if !l.owing && !l.over {
+		l.owing = true
+		l.e.acks.add(l)
+	}
+}
+
+// acknowledge is the visit of the wheel for that. Late acknowledgements make the
+// other end's estimate of the round trip worse, and with it what it does about
+// losses.
+func (l *Link) acknowledge(time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.owing = false
+	for _, c := range l.channels {
+		if c != nil && c.rel.Owes() {
+			l.acking = true
+			l.e.tx.list(l)
+			return
+		}
 	}
 }
 
