@@ -52,6 +52,7 @@ type Channel struct {
 	due    uint8  // rounds of Tick until what KCP owes the other end has left
 	asked  uint8  // rounds of Tick since it was asked for its window
 	since  uint32 // KCP's time of the last progress, or of the first Send after it
+	busy   uint32 // KCP's time of the Send before which nothing was waiting
 	bad    bool   // the other end sent a message larger than MaxMessage
 	stats  Stats
 
@@ -85,6 +86,7 @@ func (c *Channel) Send(message []byte) error {
 	}
 	if c.kcp.WaitSnd() == 0 {
 		c.since = now()
+		c.busy = c.since
 	}
 	c.kcp.Send(message) // refuses nothing that got here
 	return nil

@@ -1,6 +1,10 @@
 package reliable
 
-import "github.com/xtaci/kcp-go/v5"
+import (
+	"time"
+
+	"github.com/xtaci/kcp-go/v5"
+)
 
 // askEvery is how many Ticks pass between questions for a closed window.
 const askEvery = 20
@@ -70,6 +74,19 @@ func (c *Channel) Active() bool { return c.due > 0 || c.kcp.WaitSnd() > 0 }
 
 // Owes reports whether an ack or a window is to be told.
 func (c *Channel) Owes() bool { return c.due > 0 }
+
+// minRTO is the shortest time after which KCP sends a segment again.
+const minRTO = 30 * time.Millisecond
+
+// Pause is for how long a Tick has nothing to do: nothing is sent again before
+// a round trip and a little more have passed.
+func (c *Channel) Pause() time.Duration {
+	if c.due > 0 || c.kcp.WaitSnd() == 0 {
+		return 0
+	}
+	rto := max(minRTO, c.stats.RTT+10*time.Millisecond)
+	return max(0, rto-time.Duration(now()-c.busy)*time.Millisecond)
+}
 
 // update has KCP flush, and sends held acks that nothing took along.
 func (c *Channel) update() {

@@ -64,16 +64,17 @@ type Link struct {
 
 	until time.Time // the time that it answers until, after the end
 
-	begun     bool // an authentic packet has come
-	parting   bool // the other end has said goodbye: all that it sent is handed on
-	finishing bool // no more frames may be put in
-	hasty     bool // nobody waits for what was to be sent, nor for the other end's goodbye
-	over      bool // no more frames come out
-	active    bool // the wheel visits
-	watched   bool // the watch visits
-	owing     bool // the wheel of acknowledgements visits
-	acking    bool // it has come by
-	ticking   bool // the wheel has come by
+	begun     bool      // an authentic packet has come
+	parting   bool      // the other end has said goodbye: all that it sent is handed on
+	finishing bool      // no more frames may be put in
+	hasty     bool      // nobody waits for what was to be sent, nor for the other end's goodbye
+	over      bool      // no more frames come out
+	active    bool      // the wheel visits
+	due       time.Time // when, at the latest
+	watched   bool      // the watch visits
+	owing     bool      // the wheel of acknowledgements visits
+	acking    bool      // it has come by
+	ticking   bool      // the wheel has come by
 }
 
 // LinkConfig is what makes a link.
@@ -191,7 +192,7 @@ func (l *Link) drain() (more bool) {
 		l.in.w += c.rel.Recv(l.in.room())
 		left -= n
 		empty = 0
-		l.activate() // the window has opened
+		l.owe(time.Now()) // the window has opened
 	}
 	return false
 }

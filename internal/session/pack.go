@@ -177,13 +177,13 @@ func (l *Link) sendLossy(k *packer) {
 	room := int(l.tokens) + maxOverdraft
 	if room <= 0 {
 		if l.lossy.hold() {
-			l.activate()
+			l.activate(k.now, 0)
 		}
 		return
 	}
 	b, frames, more := l.lossy.takeLossy(k.tx.segments[:0], room)
 	if more {
-		l.activate()
+		l.activate(k.now, 0)
 	}
 	if b == nil {
 		return
@@ -204,7 +204,7 @@ func (l *Link) sendReliable(k *packer, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	again, waiting := false, false
+	again, waiting, pause := false, false, time.Hour
 	for i, c := range l.channels {
 		if c == nil {
 			continue
@@ -220,12 +220,20 @@ func (l *Link) sendReliable(k *packer, now time.Time) error {
 		case l.acking && c.rel.Owes():
 			c.rel.Flush()
 		}
-		again = again || c.out != nil || c.rel.Active()
+		switch {
+		case c.out != nil:
+			pause, again = 0, true
+		case c.rel.Active():
+			pause, again = min(pause, c.rel.Pause()), true
+		}
 		waiting = waiting || c.rel.Waiting() > 0
 	}
 	l.ticking, l.acking = false, false
-	if again || l.roam != nil {
-		l.activate()
+	switch {
+	case l.roam != nil:
+		l.activate(now, 0)
+	case again:
+		l.activate(now, pause)
 	}
 	if waiting {
 		l.watch()

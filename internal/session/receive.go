@@ -78,7 +78,7 @@ func (l *Link) begin1st() {
 func (l *Link) frame(t packet.FrameType, body []byte, now time.Time) {
 	switch t {
 	case packet.FrameReliable:
-		l.reliable(body)
+		l.reliable(body, now)
 	case packet.FrameDatagram:
 		if !l.s.hungry() {
 			l.s.counts.Unread.Add(1)
@@ -111,7 +111,7 @@ func (l *Link) frame(t packet.FrameType, body []byte, now time.Time) {
 var metaRate = Rate{PerSecond: 50, Burst: 100}
 
 // reliable takes segments.
-func (l *Link) reliable(segments []byte) {
+func (l *Link) reliable(segments []byte, now time.Time) {
 	number, err := reliableNumber(segments)
 	if err != nil || int(number) >= channels || !l.only {
 		l.e.counts.Malformed.Add(1)
@@ -122,9 +122,8 @@ func (l *Link) reliable(segments []byte) {
 		l.e.counts.Malformed.Add(1)
 		return
 	}
-	l.activate()
 	if c.rel.Owes() {
-		l.owe()
+		l.owe(now)
 	}
 	if c.out != nil && !c.rel.Full() {
 		l.urge() // there is room for what waits

@@ -81,7 +81,7 @@ func (l *Link) proved(nonce [nonceSize]byte, now time.Time) {
 	l.remote, l.source, l.roam, l.moved = r.addr, r.source, nil, r
 	l.s.counts.Moves.Add(1)
 	l.urge()
-	l.activate()
+	l.activate(now, 0)
 }
 
 // respond answers a challenge, from where this end is now.

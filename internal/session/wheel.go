@@ -12,72 +12,117 @@ const (
 	wheelIdle = time.Second            // without a link after which a wheel stops
 )
 
-// wheel visits the links that need it, and nobody else: an endpoint whose
-// sessions are idle has no timer. A link is on it once.
+// wheel visits links when that is due, several at a time, and nobody else: an
+// endpoint whose sessions are idle has no timer.
 type wheel struct {
 	e        *Endpoint
-	interval time.Duration
+	interval time.Duration                // between visits
 	visit    func(l *Link, now time.Time) // off the wheel; it may add itself again
 
 	mu      sync.Mutex
-	links   []*Link
-	turning bool // somebody turns it
+	spokes  []spoke
+	next    time.Time   // when the timer fires; valid while turning
+	timer   *time.Timer // nil before the first turn
+	turning bool        // somebody waits for it
 }
 
-func (w *wheel) add(l *Link) {
+type spoke struct {
+	l   *Link
+	due time.Time
+}
+
+// add has the link visited at a time.
+func (w *wheel) add(l *Link, due time.Time) {
 	w.mu.Lock()
-	w.links = append(w.links, l)
-	start := !w.turning
-	w.turning = true
-	w.mu.Unlock()
-	if start {
+	defer w.mu.Unlock()
+	w.spokes = append(w.spokes, spoke{l, due})
+	switch {
+	case !w.turning:
+		w.turning, w.next = true, due
+		if w.timer == nil {
+			w.timer = time.NewTimer(time.Until(due))
+		} else {
+			w.timer.Reset(time.Until(due))
+		}
 		w.e.wg.Go(w.turn) // ended by itself, without links or with the endpoint
+	case due.Before(w.next):
+		w.next = due
+		w.timer.Reset(time.Until(due))
 	}
 }
 
 func (w *wheel) turn() {
-	t := time.NewTicker(w.interval)
-	defer t.Stop()
 	var work []*Link
-	for idle := 0; ; {
+	for {
 		select {
-		case <-t.C:
+		case <-w.timer.C:
 		case <-w.e.done:
+			w.timer.Stop()
 			return
 		}
-		w.mu.Lock()
-		work, w.links = w.links, work[:0]
-		if len(work) > 0 {
-			idle = 0
-		} else if idle++; time.Duration(idle)*w.interval >= wheelIdle {
-			w.turning = false
-			w.mu.Unlock()
-			return
-		}
-		w.mu.Unlock()
 		now := time.Now()
+		var again bool
+		if work, again = w.due(now, work[:0]); !again {
+			return
+		}
 		for i, l := range work {
 			w.visit(l, now)
 			work[i] = nil
 		}
-		w.e.tx.run()
+		if len(work) > 0 {
+			w.e.tx.run()
+		}
 	}
 }
 
-// activate has the wheel come by. The caller holds mu.
-func (l *Link) activate() {
-	if !l.active && !l.over {
-		l.active = true
-		l.e.wheel.add(l)
+// due takes the links off that are to be visited now, and sets the timer for the
+// others; without any, nobody turns the wheel any more after a while.
+func (w *wheel) due(now time.Time, work []*Link) (_ []*Link, again bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	idle := len(w.spokes) == 0
+	w.next = now.Add(wheelIdle)
+	left := w.spokes[:0]
+	for _, s := range w.spokes {
+		if !s.due.After(now) {
+			work = append(work, s.l)
+			continue
+		}
+		left = append(left, s)
+		if s.due.Before(w.next) {
+			w.next = s.due
+		}
 	}
+	clear(w.spokes[len(left):])
+	w.spokes = left
+	if idle {
+		w.turning = false
+		return work, false
+	}
+	if soonest := now.Add(w.interval); w.next.Before(soonest) {
+		w.next = soonest
+	}
+	w.timer.Reset(w.next.Sub(now))
+	return work, true
+}
+
+// activate has the wheel come by after a while, or sooner if that is due already.
+// The caller holds mu.
+func (l *Link) activate(now time.Time, after time.Duration) {
+	due := now.Add(max(after, wheelTick))
+	if l.over || l.active && !due.Before(l.due) {
+		return
+	}
+	l.active, l.due = true, due
+	l.e.wheel.add(l, due) // where it is on it with a later time, that visit will find little to do
 }
 
 // owe has the acknowledgements of what has come leave soon, or with what is sent
 // before. The caller holds mu.
-func (l *Link) owe() {
+func (l *Link) owe(now time.Time) {
 	if !l.owing && !l.over {
 		l.owing = true
-		l.e.acks.add(l)
+		l.e.acks.add(l, now.Add(ackTick))
 	}
 }
 
@@ -109,6 +154,6 @@ func (l *Link) tick(time.Time) {
 func (l *Link) watch() {
 	if !l.watched {
 		l.watched = true
-		l.e.watch.add(l)
+		l.e.watch.add(l, time.Now().Add(watchTick))
 	}
 }
