@@ -160,14 +160,20 @@ func restPlain(every time.Duration) choir {
 		}
 		ctx, cancel := context.WithCancel(ctx)
 		a := &aliveVoice{v: v, stop: cancel}
-		a.wg.Go(func() { a.keepAlive(ctx, every) }) // ended by close
+		// Clients come at any time; these come all at once, and would do
+		// everything else so.
+		first := every * time.Duration(i%spread) / spread
+		a.wg.Go(func() { a.keepAlive(ctx, first, every) }) // ended by close
 		return a, nil
 	}
 }
 
-func (a *aliveVoice) keepAlive(ctx context.Context, every time.Duration) {
+// spread is over how many moments the keep-alives of an interval are spread.
+const spread = 1000
+
+func (a *aliveVoice) keepAlive(ctx context.Context, first, every time.Duration) {
 	b := payload(3)[:keepAlive]
-	for sleep(ctx, every) == nil {
+	for wait := first; sleep(ctx, wait) == nil; wait = every {
 		if a.ask(ctx, b) != nil {
 			return // the echo at the end notices
 		}

@@ -83,6 +83,16 @@ func (l *Link) look(now time.Time) {
 	}
 }
 
+// waiting reports whether something is not acknowledged.
+func (l *Link) waiting() bool {
+	for _, c := range l.channels {
+		if c != nil && c.rel.Waiting() > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // stalled is for how long nothing has been acknowledged of what waits for that,
 // on the channel where that is longest; negative where nothing waits.
 func (l *Link) stalled() time.Duration {

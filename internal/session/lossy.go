@@ -112,6 +112,13 @@ func (q *outbox) holdLocked() {
 	}
 }
 
+// held reports whether hold has been called since something was last taken.
+func (q *outbox) held() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.writing
+}
+
 // takeLossy takes what waits in an outbox of lossy frames alone, up to limit
 // bytes but at least a frame, with the frames' places in the buffer, appended to
 // frames. more says that there is more, which is held now. The caller gives the

@@ -109,7 +109,7 @@ func (l *Link) send(tx *transmitter, now time.Time) {
 		l.moved = nil
 	case l.roam != nil:
 		l.flight.again(k, l.roam, false)
-	case l.flight.b != nil && l.stalled() < 0:
+	case l.flight.b != nil && !l.waiting():
 		l.flight.land()
 	}
 	l.signal()
@@ -204,7 +204,7 @@ func (l *Link) sendReliable(k *packer, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	again, waiting, pause := false, false, time.Hour
+	waiting := false
 	for i, c := range l.channels {
 		if c == nil {
 			continue
@@ -220,19 +220,12 @@ func (l *Link) sendReliable(k *packer, now time.Time) error {
 		case l.acking && c.rel.Owes():
 			c.rel.Flush()
 		}
-		switch {
-		case c.out != nil:
-			pause, again = 0, true
-		case c.rel.Active():
-			pause, again = min(pause, c.rel.Pause()), true
-		}
 		waiting = waiting || c.rel.Waiting() > 0
 	}
 	l.ticking, l.acking = false, false
-	switch {
-	case l.roam != nil:
+	if l.roam != nil {
 		l.activate(now, 0)
-	case again:
+	} else if pause, again := l.pause(); again {
 		l.activate(now, pause)
 	}
 	if waiting {

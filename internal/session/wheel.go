@@ -142,12 +142,34 @@ func (l *Link) acknowledge(time.Time) {
 	}
 }
 
-// tick is the wheel's visit.
-func (l *Link) tick(time.Time) {
+// tick is the wheel's visit. What it was to come for has mostly been acknowledged
+// by then.
+func (l *Link) tick(now time.Time) {
 	l.mu.Lock()
-	l.active, l.ticking = false, true
-	l.mu.Unlock()
+	defer l.mu.Unlock()
+	l.active = false
+	if pause, again := l.pause(); again && pause > 0 && l.roam == nil && !l.lossy.held() {
+		l.activate(now, pause)
+		return
+	}
+	l.ticking = true
 	l.e.tx.list(l)
+}
+
+// pause is for how long the channels have nothing to do, if there is something
+// that they wait for.
+func (l *Link) pause() (pause time.Duration, again bool) {
+	pause = time.Hour
+	for _, c := range l.channels {
+		switch {
+		case c == nil:
+		case c.out != nil:
+			return 0, true
+		case c.rel.Active():
+			pause, again = min(pause, c.rel.Pause()), true
+		}
+	}
+	return pause, again
 }
 
 // watch has the watch come by. The caller holds mu.
