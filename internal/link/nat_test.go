@@ -74,14 +74,12 @@ type driver struct {
 	link   *Link
 	conn   *simnet.PacketConn // the pair's; with birthday an extra one takes its place
 	in     chan arrival
-	extra  []*simnet.PacketConn
 	host   *simnet.Host
 	rng    *rand.Rand
 	probes int
 	direct time.Time
 	stop   chan struct{}
 	done   chan struct{}
-	start  func(*Link)
 	kick   chan func(*Link)
 }
 

@@ -516,7 +516,6 @@ func TestNonceNeverTwice(t *testing.T) {
 			type nonce struct {
 				up      bool
 				to      uint32
-				gen     int
 				counter uint32
 			}
 			seen := make(map[nonce]string)
