@@ -110,6 +110,13 @@ func (e *Endpoint) Close() {
 	}
 	e.sock.Close()                  // an error says that it is closed
 	e.wg.wait(context.Background()) // no error without a deadline
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	for _, l := range e.links { // what has not left does not leave any more
+		if l != nil {
+			l.abandon()
+		}
+	}
 }
 
 // Reserve picks a connection id that is not in use, and keeps it until Free or

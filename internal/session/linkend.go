@@ -82,7 +82,9 @@ func (l *Link) bid() {
 		l.stats.discarded += uint64(l.nControl) // one that has not left yet
 		l.control, l.nControl = append(l.control[:0], l.farewell...), 1
 		l.stats.accepted++
-		l.e.tx.list(l)
+		if !l.e.tx.list(l) {
+			l.discardLocked()
+		}
 	}
 }
 

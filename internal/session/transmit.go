@@ -65,14 +65,16 @@ func (t *transmitter) init(e *Endpoint, batch int) {
 }
 
 // list has l send before the transmitter rests. Whoever calls it makes sure
-// that somebody flushes; the reader does at the end of a read.
-func (t *transmitter) list(l *Link) {
+// that somebody flushes; the reader does at the end of a read. It reports false
+// when nothing is sent any more.
+func (t *transmitter) list(l *Link) bool {
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	if !l.listed && !t.closed {
 		l.listed = true
 		t.dirty = append(t.dirty, l)
 	}
-	t.mu.Unlock()
+	return !t.closed
 }
 
 // flush has l send, and sends unless somebody does.
