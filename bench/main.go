@@ -22,9 +22,9 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"sync"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
