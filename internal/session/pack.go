@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/troupe-go/troupe/internal/packet"
-	"github.com/troupe-go/troupe/wire"
 )
 
 // packer fills packets of one link into a batch. It works under the link's mu.
@@ -43,10 +42,7 @@ func (k *packer) closeTo(to netip.AddrPort, source netip.Addr) {
 	sealed := k.l.crypt.Seal(k.p, k.l.peer)
 	k.p = nil
 	if sealed == nil { // no more packets under these keys
-		if k.l.fault == nil {
-			k.l.fault = &CloseError{Code: wire.CodeProtocol, Text: "keys are worn out"}
-			k.tx.troubled(k.l)
-		}
+		k.l.failLocked(protocolError("keys are worn out"))
 		return
 	}
 	k.l.tokens -= float64(len(sealed))
@@ -98,9 +94,8 @@ func (l *Link) send(tx *transmitter, now time.Time) {
 		return
 	}
 	l.sendLossy(k)
-	if err := l.sendReliable(k, now); err != nil && l.fault == nil {
-		l.fault = err
-		l.e.tx.troubled(l)
+	if err := l.sendReliable(k, now); err != nil {
+		l.failLocked(err)
 	}
 	k.close()
 	switch {
