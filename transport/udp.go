@@ -40,7 +40,6 @@ type datagramListener struct {
 func (l *datagramListener) Receive(c *actor.Context) {
 	switch c.Message().(type) {
 	case actor.Started:
-		close(l.started)
 		l.t.cfg.Logger.Info("listening", slog.String("listener", l.url), slog.String("addr", l.end.LocalAddr().String()))
 		l.end.Start()
 		if l.second != nil {
@@ -48,6 +47,7 @@ func (l *datagramListener) Receive(c *actor.Context) {
 		}
 		l.crew.run(l.door.sweep) // ended by ctx
 		l.t.letIn(l.door)
+		close(l.started) // last: whoever waits for it counts on all of that
 	case actor.Stopping:
 		l.t.letNobodyIn(l.door)
 		l.door.shut.Store(true)
