@@ -54,6 +54,7 @@ func (c *Client) joined(m *wirepb.GroupEntry) {
 		c.end()
 	}
 	c.tellJoins(g, members)
+	c.startPairs(g, members)
 	c.ack(g, m.Position)
 	c.recall(g)
 }
@@ -88,6 +89,7 @@ func (c *Client) othersJoined(g *Group, position uint64, e *wirepb.Joined) {
 		return
 	}
 	c.tellJoins(g, members)
+	c.startPairs(g, members)
 	c.ack(g, position)
 	c.recall(g)
 }

@@ -66,6 +66,7 @@ func (c *Client) keepUDP() {
 		helpers.Go(func() { c.keepSocket(ctx) }) // likewise
 	}
 	<-c.session.Done()
+	c.endPairs()
 	cancel()
 	helpers.Wait()
 	if p := c.port.Load(); p != nil {

@@ -28,12 +28,48 @@ func (sh *shell) admit(m *member) (Result, bool) {
 }
 
 // open implements outlet.
-func (sh *shell) open() { sh.publish() }
+func (sh *shell) open() {
+	for _, fresh := range sh.fresh {
+		sh.pairUp(fresh)
+	}
+	sh.publish()
+}
+
+// maxPaired is the largest group whose members are paired: beyond it pairs cost
+// more than they save.
+const maxPaired = 64
+
+// pairUp pairs a new member with the others, those of the same entry once.
+func (sh *shell) pairUp(fresh *seat) {
+	if len(sh.core.members) > maxPaired {
+		return
+	}
+	for _, m := range sh.core.members {
+		if m.who == fresh {
+			return // who comes behind is paired in its own turn
+		}
+		if s, ok := m.who.(*seat); ok && sh.g.home.pairs.join(sh.g, s, fresh) {
+			sh.touch(s)
+			sh.touch(fresh)
+		}
+	}
+}
+
+// unpair ends a member's pairs that it has by this group.
+func (sh *shell) unpair(gone *seat) {
+	for _, m := range sh.core.members {
+		if s, ok := m.who.(*seat); ok && s != gone && sh.g.home.pairs.leave(sh.g, s.id, gone.id) {
+			sh.touch(s)
+			sh.touch(gone)
+		}
+	}
+}
 
 // dismiss implements outlet.
 func (sh *shell) dismiss(m *member) {
 	if s, ok := m.who.(*seat); ok { // not the server
 		s.gone.Store(true)
+		sh.unpair(s)
 		sh.g.index.Delete(m.id)
 		s.conn.RemoveRoute(sh.g.id)
 	}

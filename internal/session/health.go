@@ -57,6 +57,7 @@ func (l *Link) look(now time.Time) {
 			return
 		}
 		l.e.remove(l)
+	case l.pair != nil: // the clients' groups end it
 	case l.only:
 		stalled := l.stalled()
 		if stalled < 0 {

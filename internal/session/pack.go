@@ -16,7 +16,8 @@ type packer struct {
 	p     []byte // the packet under way, header room included; nil while there is none
 	twice bool   // it is to be sent again
 
-	lasting bool // it has something that the other end needs even when it has moved
+	class   wire.Class // of the packet under way: what is reliable is in it, or not
+	lasting bool       // it has something that the other end needs even when it has moved
 }
 
 // frame adds a frame to the packet under way, or begins another one.
@@ -27,9 +28,12 @@ func (k *packer) frame(t packet.FrameType, body []byte, twice bool) {
 	}
 	if k.p == nil {
 		k.p = k.tx.slot()[:packet.HeaderSize]
-		k.twice = twice
+		k.twice, k.class = twice, wire.ClassUnreliable
 	}
 	k.p = packet.AppendFrame(k.p, t, body)
+	if t == packet.FrameReliable {
+		k.class = wire.ClassReliable
+	}
 	k.lasting = k.lasting || t == packet.FrameReliable && k.l.server
 }
 
@@ -53,6 +57,10 @@ func (k *packer) closeTo(to netip.AddrPort, source netip.Addr) {
 	if k.lasting {
 		k.l.flight.keep(sealed, k.now)
 		k.lasting = false
+	}
+	if k.l.pair != nil {
+		k.l.carry(k, sealed)
+		return
 	}
 	k.tx.commit(sealed, to, source)
 	if k.twice {
@@ -83,7 +91,7 @@ func (l *Link) send(tx *transmitter, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.unsent.Store(false)
-	if !l.remote.IsValid() {
+	if !l.remote.IsValid() && l.pair == nil {
 		return
 	}
 	k := &tx.packer
@@ -91,8 +99,13 @@ func (l *Link) send(tx *transmitter, now time.Time) {
 	l.packer = k
 	defer func() { l.packer = nil }()
 	l.pace(now)
-	l.challenge(k, now)
+	if l.pair != nil {
+		l.sendProbes(k)
+	} else {
+		l.challenge(k, now)
+	}
 	l.sendControl(k)
+	l.sendRelays(k)
 	if l.over {
 		k.close()
 		return
