@@ -107,7 +107,7 @@ func (c *Client) frame(f *frame) {
 			c.end()
 		}
 	case wire.KindGroupMessage:
-		c.groupMessage(&f.GroupMessage, time.Time{})
+		c.groupMessage(&f.GroupMessage, f.pair, time.Time{})
 	}
 }
 

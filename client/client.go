@@ -71,7 +71,7 @@ func newClient(cfg Config, env *session.Env, in *session.Admission, asked time.T
 	if n := int(in.Limits.Frame); n > 0 { // what the server takes
 		c.env.FrameLimit = min(c.env.FrameLimit, n)
 	}
-	c.pairs.bySlot, c.pairs.byID = make(map[uint32]*pair), make(map[wire.ID]*pair)
+	c.pairs.init(c.cfg.Limits)
 	c.queue.init()
 	c.early.init()
 	return c
@@ -99,7 +99,7 @@ func (c *Client) offered(dg *wirepb.Datagrams) {
 
 // start begins to read and to call back, and waits for OnOpen.
 func (c *Client) start() {
-	c.session.OnPairs(c.pairFrame)
+	c.session.OnPairs(pairer{c})
 	c.session.Start(&reader{c: c}) // ended by the connection's end
 	c.session.Ping()               // an error says that the session is over already
 	c.keeper.Go(c.keepAlive)       // ended by the reader's end

@@ -2,8 +2,10 @@ package client
 
 import (
 	"context"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,7 +23,22 @@ type pairs struct {
 	bySlot map[uint32]*pair
 	byID   map[wire.ID]*pair
 	over   bool
+
+	env *session.Env // of their sessions
 }
+
+func (ps *pairs) init(l Limits) {
+	ps.bySlot, ps.byID, ps.env = make(map[uint32]*pair), make(map[wire.ID]*pair), session.NewEnv(pairLimits(l))
+}
+
+// pairer is a client as its session tells it of pairs.
+type pairer struct{ c *Client }
+
+// PairFrame implements session.Pairer.
+func (p pairer) PairFrame(k wire.Kind, body []byte) error { return p.c.pairFrame(k, body) }
+
+// Moved implements session.Pairer: a server does not move.
+func (pairer) Moved() {}
 
 // pair is one of them.
 type pair struct {
@@ -29,7 +46,6 @@ type pair struct {
 	id   wire.ID
 	slot uint32
 	s    *session.Session
-	env  *session.Env
 
 	starting sync.Once
 
@@ -75,10 +91,10 @@ func (c *Client) pairUp(m *wirepb.Pair) error {
 	if len(m.Secret) != len(packet.Secret{}) || m.Suite != packet.SuiteAES256GCM || p == nil {
 		return nil // without UDP there are no pairs: messages go by the group
 	}
-	pr := &pair{c: c, id: wire.ID(m.Member), slot: m.Slot, env: session.NewEnv(pairLimits(c.cfg.Limits))}
-	s, err := c.session.NewPair(pr.id, pr.env, p.end, session.PairConfig{
+	pr := &pair{c: c, id: wire.ID(m.Member), slot: m.Slot}
+	s, err := c.session.NewPair(pr.id, c.pairs.env, p.end, session.PairConfig{
 		Secret: packet.Secret(m.Secret), Key: m.Id, Self: packet.ID(m.Receiver), Peer: packet.ID(m.Sender), Higher: m.Role == 1,
-		Slot: m.Slot, Path: link.Config{Loopback: c.loopback()}, Info: c.self(), Changed: pr.changed,
+		Slot: m.Slot, Path: link.Config{Loopback: c.loopback()}, Info: c.self(), RelayOnly: c.cfg.RelayOnly, Changed: pr.changed,
 	})
 	if err != nil {
 		return nil
@@ -155,14 +171,41 @@ func (c *Client) paired() bool {
 func (c *Client) unpaired(slot uint32) {
 	c.pairs.mu.Lock()
 	p := c.pairs.bySlot[slot]
-	delete(c.pairs.bySlot, slot)
-	if p != nil && c.pairs.byID[p.id] == p {
-		delete(c.pairs.byID, p.id)
-	}
 	c.pairs.mu.Unlock()
 	if p != nil {
-		c.session.RemoveRelay(slot)
+		p.forget()
 		p.end()
+	}
+}
+
+// forget has messages go by the group from now on.
+func (p *pair) forget() {
+	ps := &p.c.pairs
+	ps.mu.Lock()
+	if ps.bySlot[p.slot] == p {
+		delete(ps.bySlot, p.slot)
+	}
+	if ps.byID[p.id] == p {
+		delete(ps.byID, p.id)
+	}
+	ps.mu.Unlock()
+	p.c.session.RemoveRelay(p.slot)
+}
+
+// renewPairs has all pairs doubt their paths: this client's socket is another.
+func (c *Client) renewPairs() {
+	c.pairs.mu.Lock()
+	all := slices.Collect(maps.Values(c.pairs.bySlot))
+	c.pairs.mu.Unlock()
+	if len(all) == 0 {
+		return
+	}
+	self := c.self()
+	for _, p := range all {
+		p.s.NetworkChanged(self)
+	}
+	if c.session.Datagrams() { // else it does when they go that way again
+		c.tellCandidates()
 	}
 }
 
@@ -175,9 +218,7 @@ func (c *Client) endPairs() {
 	for _, p := range all {
 		p.end()
 	}
-	for _, p := range all {
-		p.env.Wait(context.Background()) // no error without a deadline
-	}
+	c.pairs.env.Wait(context.Background()) // for those that have ended before, too; no error without a deadline
 }
 
 // end ends a pair, be it that it has not begun.
@@ -315,7 +356,11 @@ func (r *pairReader) Frame(k wire.Kind, body []byte, buf *session.Buffer) error 
 		return &CloseError{Code: wire.CodeProtocol, Text: "a message of another sender"}
 	}
 	r.p.want()
-	return r.reader.Frame(k, body, buf)
+	if err := r.reader.Frame(k, body, buf); err != nil {
+		return err
+	}
+	r.batch.frames[len(r.batch.frames)-1].pair = r.p
+	return nil
 }
 
 // EndRead implements session.Receiver: what waits for the callbacks holds up
@@ -335,7 +380,10 @@ func (r *pairReader) EndRead() error {
 }
 
 // Ended implements session.Receiver: the pair is over, and nothing else.
-func (r *pairReader) Ended(*CloseError) { r.EndRead() }
+func (r *pairReader) Ended(*CloseError) {
+	r.EndRead()
+	r.p.forget()
+}
 
 // Path is how this client reaches another one that it shares a group with; ok is
 // false when it does not, or when either does not speak UDP.
@@ -378,4 +426,38 @@ func (g *Group) SendTo(member wire.ID, code uint16, b wire.Body, d wire.Delivery
 	p.s.Flush()
 	p.want()
 	return nil
+}
+
+// judgePair is judge for what another client has sent past the server: nothing
+// of it is the server's fault, and it is a member's word only in groups that
+// have pairs. What is reliable and early has overtaken the server's word of a
+// join, where the two share another group already.
+func (c *Client) judgePair(g *Group, m *wire.GroupMessage) (moment, Member) {
+	if g == nil {
+		if last, ended := c.ended.last(m.Group); ended && m.Epoch <= last {
+			return late, Member{}
+		}
+		return tooEarly, Member{}
+	}
+	g.mu.Lock()
+	member, in := g.members[m.Sender]
+	g.mu.Unlock()
+	switch {
+	case g.quiet:
+		return late, Member{}
+	case in && member.Epoch == m.Epoch:
+		return inTime, member
+	case m.Epoch > g.position:
+		return tooEarly, Member{}
+	}
+	return late, Member{}
+}
+
+// lost is told of a message that was not waited for any longer. A pair that has
+// lost a reliable one is over: never a hole.
+func (p *pair) lost(m *wire.GroupMessage) {
+	if p != nil && m.Delivery.Class() == wire.ClassReliable {
+		p.forget()
+		p.s.Close(wire.CodeProtocol, "a reliable message of a group that is not shared")
+	}
 }

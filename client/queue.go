@@ -19,6 +19,7 @@ type frame struct {
 	wire.GroupMessage                    // of an event and an operation too, as far as they go
 	entry             *wirepb.GroupEntry // of a group entry
 	path              *Path              // of word by tellPath
+	pair              *pair              // that a group message has come by; nil for the server's
 }
 
 // batch is the frames of one read, views of one buffer.

@@ -42,6 +42,7 @@ func (c *Client) renew(ctx context.Context, p *port) error {
 	}
 	c.counts.moves.Add(1)
 	wake(c.moved)
+	c.renewPairs()
 	return nil
 }
 

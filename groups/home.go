@@ -28,7 +28,7 @@ func homeOf(sys *actor.System) *home {
 			return actor.Func(func(*actor.Context) {}) // it is there to be stopped
 		})
 		h := &home{ref: ref, groups: make(map[wire.ID]*Group)}
-		h.pairs.pairs, h.pairs.sides = make(map[couple]*pair), make(map[*session.Session]*side)
+		h.pairs.pairs, h.pairs.observed = make(map[couple]*pair), (*session.Session).Observed
 		return h
 	})
 }

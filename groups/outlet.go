@@ -1,6 +1,7 @@
 package groups
 
 import (
+	"github.com/troupe-go/troupe/internal/session"
 	"github.com/troupe-go/troupe/peers"
 	"github.com/troupe-go/troupe/wire"
 )
@@ -48,19 +49,22 @@ func (sh *shell) pairUp(fresh *seat) {
 		if m.who == fresh {
 			return // who comes behind is paired in its own turn
 		}
-		if s, ok := m.who.(*seat); ok && sh.g.home.pairs.join(sh.g, s, fresh) {
-			sh.touch(s)
-			sh.touch(fresh)
+		if s, ok := m.who.(*seat); ok {
+			told := sh.g.home.pairs.join(sh.g, s, fresh)
+			told.measure()
+			sh.owe(told)
 		}
 	}
 }
 
-// unpair ends a member's pairs that it has by this group.
-func (sh *shell) unpair(gone *seat) {
-	for _, m := range sh.core.members {
-		if s, ok := m.who.(*seat); ok && s != gone && sh.g.home.pairs.leave(sh.g, s.id, gone.id) {
-			sh.touch(s)
-			sh.touch(gone)
+// owe has sessions flushed at the end of the batch.
+func (sh *shell) owe(u unsent) {
+	for _, s := range u {
+		if _, ok := sh.owed[s]; !ok {
+			if sh.owed == nil {
+				sh.owed = make(map[*session.Session]struct{})
+			}
+			sh.owed[s] = struct{}{}
 		}
 	}
 }
@@ -69,7 +73,7 @@ func (sh *shell) unpair(gone *seat) {
 func (sh *shell) dismiss(m *member) {
 	if s, ok := m.who.(*seat); ok { // not the server
 		s.gone.Store(true)
-		sh.unpair(s)
+		sh.owe(sh.g.home.pairs.leave(sh.g, s))
 		sh.g.index.Delete(m.id)
 		s.conn.RemoveRoute(sh.g.id)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/troupe-go/troupe/internal/packet"
@@ -19,10 +20,15 @@ import (
 // into being with the first group that the two share and that lets clients
 // reach each other, and ends with the last. Its messages go by the server's
 // relay at once; a direct path is looked for when an end asks, or at the join.
+//
+// Frames are queued under mu and sent without it: the methods return, or flush
+// themselves, the sessions that have something unsent.
 type pairs struct {
 	mu    sync.Mutex
 	pairs map[couple]*pair
-	sides map[*session.Session]*side
+	spent ledger
+
+	observed func(*session.Session) netip.AddrPort // (*session.Session).Observed; a test may see others
 }
 
 // couple is two peers' ids, the lower first.
@@ -30,22 +36,28 @@ type couple struct{ low, high wire.ID }
 
 func coupleOf(a, b wire.ID) couple { return couple{min(a, b), max(a, b)} }
 
-// side is what is known of one client, for all its pairs.
+// side is what is known of one client, for all its pairs. Its session keeps it.
 type side struct {
+	ps    *pairs
 	peer  *peers.Peer
 	conn  *session.Session
 	last  uint32           // slot given out
 	slots map[uint32]*pair // by this side's slots
+	timed atomic.Bool      // its round trip has been asked for
 	cand  *wirepb.Candidates
 }
 
 // pair is two sides; the lower id is the first.
 type pair struct {
 	ends   [2]end
-	groups map[*Group]bool // that the two share
+	groups map[*Group]bool // that the two share; none once it is over
 	asked  time.Time       // when a Punch was last sent
-	wanted bool            // a direct path is to be looked for as soon as both are seen
+	told   time.Time       // when owners were
+	wanted bool            // a direct path has been asked for
+	due    bool            // a Punch is, as soon as both are seen and it may be
+	owed   time.Time       // when candidates that were held back may be told; zero without any
 	direct bool            // what the owners were told last
+	later  time.Time       // when look comes by again; zero: it does not
 }
 
 // end is a pair as one side has it.
@@ -60,14 +72,36 @@ type end struct {
 const (
 	maxHosts   = 8
 	punchAgain = time.Second            // between two Punches of a pair
+	tellAgain  = 250 * time.Millisecond // between two PathChanged of a pair
 	maxWait    = 150 * time.Millisecond // that the nearer end waits for the farther
 )
 
-// join notes that two members share a group, and reports whether their sessions
-// are to be flushed.
-func (ps *pairs) join(g *Group, a, b *seat) (told bool) {
+// unsent are sessions with frames in their queues.
+type unsent []*session.Session
+
+func (u unsent) flush() {
+	for _, s := range u {
+		s.Flush()
+	}
+}
+
+// measure has the round trips measured that a Punch will want: a session's own
+// turn to be pinged may be far. Call it without mu.
+func (u unsent) measure() {
+	for _, s := range u {
+		if sd, ok := s.Pairer().(*side); ok && !sd.timed.Swap(true) {
+			if rtt, _ := s.RTT(); rtt == 0 {
+				s.Ping() // an error says that the session is ending
+			}
+		}
+	}
+}
+
+// join notes that two members share a group, and returns whose sessions are to
+// be flushed.
+func (ps *pairs) join(g *Group, a, b *seat) (out unsent) {
 	if g.opt.Quiet || !a.conn.Pairs() || !b.conn.Pairs() {
-		return false
+		return nil
 	}
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
@@ -78,50 +112,59 @@ func (ps *pairs) join(g *Group, a, b *seat) (told bool) {
 			a, b = b, a
 		}
 		p = ps.makeLocked(c, a, b)
-		told = true
+		out = append(out, a.conn, b.conn)
 	}
 	p.groups[g] = true
-	if g.opt.PunchAtJoin && !g.opt.RelayOnly {
-		p.wanted = true
-		ps.punchLocked(p, time.Now())
+	if p.direct {
+		g.pathChanged(p)
 	}
-	return told
+	if g.opt.PunchAtJoin {
+		p.wanted = true
+	}
+	p.due = p.due || p.wanted && !p.direct
+	return append(out, ps.lookLocked(p, time.Now())...)
 }
 
-// leave notes that they don't any more, and reports as join does.
-func (ps *pairs) leave(g *Group, a, b wire.ID) (told bool) {
+// leave ends a member's pairs that it has by this group, and returns whose
+// sessions are to be flushed.
+func (ps *pairs) leave(g *Group, s *seat) (out unsent) {
+	if !s.conn.Pairs() {
+		return nil
+	}
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
-	c := coupleOf(a, b)
-	p := ps.pairs[c]
-	if p == nil {
-		return false
+	sd, _ := s.conn.Pairer().(*side)
+	if sd == nil {
+		return nil
 	}
-	if _, ok := p.groups[g]; !ok {
-		return false
+	for _, p := range sd.slots {
+		if !p.groups[g] {
+			continue
+		}
+		if delete(p.groups, g); len(p.groups) == 0 {
+			out = append(out, ps.endLocked(p)...)
+		}
 	}
-	if delete(p.groups, g); len(p.groups) > 0 {
-		return false
-	}
-	delete(ps.pairs, c)
+	return out
+}
+
+func (ps *pairs) endLocked(p *pair) (out unsent) {
+	delete(ps.pairs, coupleOf(p.ends[0].side.peer.ID(), p.ends[1].side.peer.ID()))
 	for _, e := range p.ends {
 		e.side.conn.RemoveRelay(e.slot)
 		delete(e.side.slots, e.slot)
 		tellPair(e.side.conn, wire.KindUnpair, &wirepb.Unpair{Slot: e.slot})
-		if len(e.side.slots) == 0 && e.side.conn.Err() != nil {
-			delete(ps.sides, e.side.conn)
-		}
+		out = append(out, e.side.conn)
 	}
-	return true
+	return out
 }
 
 func (ps *pairs) sideLocked(s *seat) *side {
-	sd := ps.sides[s.conn]
-	if sd == nil {
-		sd = &side{peer: s.peer, conn: s.conn, slots: make(map[uint32]*pair)}
-		ps.sides[s.conn] = sd
-		s.conn.OnPairs(func(k wire.Kind, body []byte) error { return ps.frame(sd, k, body) })
+	if sd, ok := s.conn.Pairer().(*side); ok {
+		return sd
 	}
+	sd := &side{ps: ps, peer: s.peer, conn: s.conn, slots: make(map[uint32]*pair)}
+	s.conn.OnPairs(sd)
 	return sd
 }
 
@@ -160,38 +203,53 @@ func tellPair(s *session.Session, k wire.Kind, m proto.Message) {
 	}
 }
 
-// frame takes what a client says of its pairs, in its reader.
-func (ps *pairs) frame(sd *side, k wire.Kind, body []byte) error {
+// PairFrame implements session.Pairer: it takes what a client says of its pairs,
+// in its reader.
+func (sd *side) PairFrame(k wire.Kind, body []byte) error {
 	switch k {
 	case wire.KindCandidates:
 		m := new(wirepb.Candidates)
 		if err := wire.Unmarshal(body, m); err != nil || len(m.Hosts) > maxHosts || m.Mapping > 4 {
 			return &peers.CloseError{Code: wire.CodeProtocol, Text: "no candidates"}
 		}
-		ps.mu.Lock()
-		sd.cand = m
-		for _, p := range sd.slots {
-			if p.wanted {
-				ps.punchLocked(p, time.Now())
-			}
-		}
-		ps.mu.Unlock()
+		sd.seek(m)
 	case wire.KindPairPath:
 		var m wirepb.PairPath
 		if err := wire.Unmarshal(body, &m); err != nil || m.State > 3 {
 			return &peers.CloseError{Code: wire.CodeProtocol, Text: "no path"}
 		}
-		ps.report(sd, &m)
+		sd.ps.report(sd, &m)
 	}
 	return nil
+}
+
+// Moved implements session.Pairer: the client is seen at another address.
+func (sd *side) Moved() { sd.seek(nil) }
+
+// seek has direct paths looked for anew, where they have been asked for: the
+// client has candidates, if it tells any, that the others don't know.
+func (sd *side) seek(m *wirepb.Candidates) {
+	ps := sd.ps
+	var out unsent
+	ps.mu.Lock()
+	if m != nil {
+		sd.cand = m
+	}
+	now := time.Now()
+	for _, p := range sd.slots {
+		p.due = p.due || p.wanted
+		out = append(out, ps.lookLocked(p, now)...)
+	}
+	ps.mu.Unlock()
+	out.flush()
 }
 
 // report notes where a pair's packets go, by one end's word.
 func (ps *pairs) report(sd *side, m *wirepb.PairPath) {
 	ps.mu.Lock()
-	defer ps.mu.Unlock()
 	p := sd.slots[m.Slot]
 	if p == nil { // it has ended meanwhile
+		ps.mu.Unlock()
 		return
 	}
 	e := &p.ends[0]
@@ -200,62 +258,108 @@ func (ps *pairs) report(sd *side, m *wirepb.PairPath) {
 	}
 	e.state, e.rtt = m.State, time.Duration(m.Rtt)*time.Microsecond
 	if m.Punch {
-		p.wanted = true
-		ps.punchLocked(p, time.Now())
+		p.wanted, p.due = true, true
 	}
-	if direct := p.ends[0].state == 2 && p.ends[1].state == 2; direct != p.direct {
-		p.direct = direct
-		for g := range p.groups {
-			g.pathChanged(p)
-		}
-	}
+	out := ps.lookLocked(p, time.Now())
+	ps.mu.Unlock()
+	out.flush()
 }
 
-// punchLocked has both ends look for each other, if all groups that they share
-// and both clients allow it and both have told where they are.
-func (ps *pairs) punchLocked(p *pair, now time.Time) {
-	if now.Sub(p.asked) < punchAgain || !p.mayPunch() {
-		return
+// lookLocked does what is due of a pair, or comes by again when it may be done.
+func (ps *pairs) lookLocked(p *pair, now time.Time) (out unsent) {
+	if len(p.groups) == 0 {
+		return nil
 	}
+	wait := time.Duration(0)
+	if direct := p.ends[0].state == 2 && p.ends[1].state == 2; direct != p.direct {
+		if wait = tellAgain - now.Sub(p.told); wait <= 0 {
+			p.direct, p.told = direct, now
+			for g := range p.groups {
+				g.pathChanged(p)
+			}
+		}
+	}
+	if p.punchIn(now) == 0 {
+		out = ps.punchLocked(p, now)
+	}
+	wait = sooner(wait, p.punchIn(now))
+	if at := now.Add(wait); wait > 0 && (p.later.IsZero() || at.Before(p.later)) {
+		p.later = at
+		time.AfterFunc(wait, func() { // it finds nothing to do when the pair has ended
+			ps.mu.Lock()
+			if p.later.Equal(at) {
+				p.later = time.Time{}
+			}
+			out := ps.lookLocked(p, time.Now())
+			ps.mu.Unlock()
+			out.flush()
+		})
+	}
+	return out
+}
+
+// punchIn is how long it is until the pair is to be told to look for a path;
+// negative: it is not.
+func (p *pair) punchIn(now time.Time) time.Duration {
+	switch {
+	case !p.mayPunch():
+		return -1
+	case p.due:
+		return max(0, punchAgain-now.Sub(p.asked))
+	case !p.owed.IsZero() && !p.direct:
+		return max(0, p.owed.Sub(now))
+	}
+	return -1
+}
+
+// sooner of two waits, of which those that are not positive are none.
+func sooner(a, b time.Duration) time.Duration {
+	if a <= 0 || b > 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// punchLocked has both ends look for each other, at the same time, if both are
+// seen and have told where else they are.
+func (ps *pairs) punchLocked(p *pair, now time.Time) unsent {
 	a, b := p.ends[0].side, p.ends[1].side
-	seen := [2]netip.AddrPort{a.conn.Observed(), b.conn.Observed()}
+	seen := [2]netip.AddrPort{ps.observed(a.conn), ps.observed(b.conn)}
 	if a.cand == nil || b.cand == nil || !seen[0].IsValid() || !seen[1].IsValid() {
-		return
+		return nil
+	}
+	same := seen[0].Addr() == seen[1].Addr()
+	var hosts [2]*wirepb.Candidates
+	var held [2]bool
+	news := p.due
+	for i, e := range p.ends {
+		hosts[i], held[i] = ps.candidates(e.side.cand, seen[i], same, now)
+		news = news || len(hosts[i].Hosts) > 0
+	}
+	p.due, p.owed = false, time.Time{}
+	if held[0] || held[1] {
+		p.owed = now.Add(probeAgain)
+	}
+	if !news { // only what was held back is due, and still is
+		return nil
 	}
 	p.asked = now
 	var rtt [2]time.Duration
 	for i, e := range p.ends {
 		rtt[i], _ = e.side.conn.RTT()
 	}
+	if rtt[0] == 0 || rtt[1] == 0 {
+		rtt = [2]time.Duration{} // nobody knows who is farther away: nobody waits
+	}
 	farthest := min(max(rtt[0], rtt[1])/2, maxWait)
-	same := seen[0].Addr() == seen[1].Addr()
 	for i, e := range p.ends {
-		o := p.ends[1-i].side
 		wait := max(0, farthest-rtt[i]/2)
 		tellPair(e.side.conn, wire.KindPunch, &wirepb.Punch{
-			Slot: e.slot, Peer: candidatesFor(o.cand, same), SamePublic: same,
+			Slot: e.slot, Peer: hosts[1-i], SamePublic: same,
 			Reflexive: [][]byte{packet.AppendObserved(nil, seen[1-i])}, Wait: uint32(wait.Microseconds()),
 		})
-		e.side.conn.Flush()
 	}
-}
-
-// candidatesFor are a client's candidates as the other may know them: private
-// addresses only where the two may share a network.
-func candidatesFor(c *wirepb.Candidates, same bool) *wirepb.Candidates {
-	out := &wirepb.Candidates{Mapping: c.Mapping, Last: c.Last, Delta: c.Delta}
-	for _, h := range c.Hosts {
-		a, err := packet.ParseObserved(h)
-		ip := a.Addr()
-		switch {
-		case err != nil, a.Port() < 1024, ip.IsLoopback(), ip.IsUnspecified(), ip.IsMulticast(), ip.IsLinkLocalUnicast():
-			continue
-		case ip.Is4() && !same, ip.IsPrivate() && !same:
-			continue
-		}
-		out.Hosts = append(out.Hosts, h)
-	}
-	return out
+	return unsent{a.conn, b.conn}
 }
 
 // mayPunch reports whether a group that the two share lets them know each

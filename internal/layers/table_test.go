@@ -29,6 +29,7 @@ var layers = []layer{
 	{path: "bench", imports: public},
 	{path: "internal/layers"},
 	{path: "internal/docs"},
+	{path: "internal/natlab", imports: []string{"wire", "client", "actor", "transport", "peers", "groups", ""}, tests: []string{"internal/reliable"}},
 	{path: "internal/endtoend", tests: append([]string{"internal/session", "internal/simnet"}, public...)},
 }
 

@@ -43,9 +43,10 @@ type datagrams struct {
 	told     atomic.Bool   // the Receiver has been told so
 	sequence atomic.Uint32 // of the last sequenced message sent
 
-	relays atomic.Pointer[map[uint32]relayTarget] // pairs; nil without any
+	relays     atomic.Pointer[map[uint32]relayTarget] // pairs; nil without any
+	relayedOut atomic.Uint64                          // reliable packets of pairs that went by the stream
 
-	pairs atomic.Pointer[func(wire.Kind, []byte) error]
+	pairs atomic.Pointer[Pairer]
 
 	order ordering // of those received; decoding's
 

@@ -263,4 +263,9 @@ func (l *Link) pace(now time.Time) {
 		l.tokens = min(r.burst(), l.tokens+now.Sub(l.refilled).Seconds()*r.PerSecond)
 	}
 	l.refilled = now
+	if l.pair != nil {
+		if _, _, relay := l.pair.path.Route(); relay { // which has a pace of its own, for all pairs
+			l.tokens = min(l.tokens, l.pair.by.dg.Load().relayRoom(now))
+		}
+	}
 }

@@ -27,7 +27,9 @@ type pair struct {
 	slot     uint32
 	path     *path.Link
 	told     func(path.Event) // of changes; called without a lock
+	deaf     bool             // probes are not answered: this end is to stay unseen
 	events   []path.Event     // to be told
+	telling  bool             // a goroutine is telling them
 	answers  []answer         // to probes, for the next send
 	probes   []probe          // for the next send
 	stepping time.Time        // when the wheel comes by for path; zero: it does not
@@ -51,7 +53,8 @@ type PairConfig struct {
 	Slot       uint32 // in the session's table
 	Path       path.Config
 	Info       path.Info        // of this end
-	Changed    func(path.Event) // told of the path; it must not block
+	RelayOnly  bool             // no direct path is sought, and who knows this end's address gets no answer there
+	Changed    func(path.Event) // told of the path, in order; it must not block
 }
 
 // NewPair makes the session of a pair: everything that is sent in it goes to the
@@ -68,7 +71,7 @@ func (s *Session) NewPair(id wire.ID, env *Env, e *Endpoint, cfg PairConfig) (*S
 	}
 	l := &Link{e: e, self: cfg.Self, peer: cfg.Peer, crypt: crypt, tokens: env.pace().burst()}
 	l.lossy.soft, l.lossy.hard, l.lossy.budget = env.QueueSoft, env.QueueHard, env.Budget
-	l.pair = &pair{by: s, slot: cfg.Slot, told: cfg.Changed, path: path.New(cfg.Path, cfg.Info, func() (n [8]byte) {
+	l.pair = &pair{by: s, slot: cfg.Slot, deaf: cfg.RelayOnly, told: cfg.Changed, path: path.New(cfg.Path, cfg.Info, func() (n [8]byte) {
 		rand.Read(n[:]) // never fails
 		return n
 	})}
@@ -105,8 +108,23 @@ func (s *Session) Punch(peer path.Info, wait time.Duration) {
 	l := s.dg.Load().link.Load()
 	now := time.Now()
 	l.mu.Lock()
-	l.pair.path.Start(now, peer, wait)
-	l.step(now)
+	if !l.over && !l.pair.deaf {
+		l.pair.path.Start(now, peer, wait)
+		l.step(now)
+	}
+	l.mu.Unlock()
+	l.e.tx.run()
+}
+
+// NetworkChanged tells that this end's socket or addresses are others now.
+func (s *Session) NetworkChanged(self path.Info) {
+	l := s.dg.Load().link.Load()
+	now := time.Now()
+	l.mu.Lock()
+	if !l.over {
+		l.pair.path.NetworkChanged(now, self)
+		l.step(now)
+	}
 	l.mu.Unlock()
 	l.e.tx.run()
 }
@@ -131,7 +149,10 @@ func (l *Link) step(now time.Time) {
 	}
 	if len(out.Events) > 0 {
 		p.events = append(p.events, out.Events...)
-		l.e.wg.Go(l.tell) // ended by itself; the owner may want to send
+		if !p.telling {
+			p.telling = true
+			l.e.wg.Go(l.tell) // ended by itself; the owner may want to send
+		}
 	}
 	if due := p.path.Due(); !due.IsZero() && (p.stepping.IsZero() || due.Before(p.stepping)) {
 		p.stepping = due
@@ -150,22 +171,28 @@ func (l *Link) stepped(now time.Time) {
 	l.step(now)
 }
 
-// tell tells the owner of the path's changes, in order.
+// tell tells the owner of the path's changes, in order: one goroutine at a time.
 func (l *Link) tell() {
-	l.mu.Lock()
-	events := l.pair.events
-	l.pair.events = nil
-	l.mu.Unlock()
-	for _, e := range events {
-		if l.pair.told != nil {
-			l.pair.told(e)
+	for {
+		l.mu.Lock()
+		events := l.pair.events
+		l.pair.events = nil
+		l.pair.telling = len(events) > 0
+		l.mu.Unlock()
+		if len(events) == 0 {
+			return
+		}
+		for _, e := range events {
+			if l.pair.told != nil {
+				l.pair.told(e)
+			}
 		}
 	}
 }
 
 // probed takes a probe, which has come directly where from is valid.
 func (l *Link) probed(nonce [nonceSize]byte, from netip.AddrPort, now time.Time) {
-	if !from.IsValid() {
+	if !from.IsValid() || l.pair.deaf {
 		return
 	}
 	l.pair.answers = append(l.pair.answers, answer{from, nonce})

@@ -22,6 +22,9 @@ const relayHeader = 4 + 1
 // packets: what is more is lost, as on the way.
 const maxRelayed = 64 << 10
 
+// relayLane is the lane of relayed packets in a stream's queue: no group has that id.
+const relayLane = ^wire.ID(0)
+
 // relayRate bounds what one sender has relayed, in packets.
 var relayRate = Rate{PerSecond: 256, Burst: 512}
 
@@ -99,18 +102,47 @@ func (s *Session) relayed(body []byte, now time.Time) (f forward, ok bool, err e
 		s.counts.Late.Add(1)
 		return forward{}, false, nil
 	}
-	if s.server && !d.mayRelay(len(body), now) {
+	if s.server && !d.mayRelay(len(body), f.class, now) {
 		s.counts.Refused.Add(1)
 		return forward{}, false, nil
 	}
 	return f, true, nil
 }
 
-// mayRelay counts a packet that a client has relayed.
-func (d *datagrams) mayRelay(n int, now time.Time) bool {
+// mayRelay counts a packet that a client has relayed, or has the server relay.
+// What may be lost leaves a quarter to what is reliable. A client keeps to a
+// little less than the server lets through: what it drops itself costs nothing.
+func (d *datagrams) mayRelay(n int, class wire.Class, now time.Time) bool {
+	rate, pace := d.relayRates()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.relaying.Take(relayRate, now) && d.relayedBytes.spend(relayPace, n, now)
+	var packets, bytes float64 // to be left
+	if class != wire.ClassReliable {
+		packets, bytes = rate.burst()/4, pace.burst()/4
+	}
+	if d.relaying.left(rate, now) < packets+1 || d.relayedBytes.left(pace, now) <= bytes {
+		return false
+	}
+	d.relaying.spent++
+	d.relayedBytes.spent += float64(n) // it may overdraw
+	return true
+}
+
+// relayRoom is how many bytes of reliable packets may go by the relay now.
+func (d *datagrams) relayRoom(now time.Time) float64 {
+	rate, pace := d.relayRates()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return min(d.relaying.left(rate, now)*packet.MaxSize, d.relayedBytes.left(pace, now))
+}
+
+func (d *datagrams) relayRates() (rate, pace Rate) {
+	rate, pace = relayRate, relayPace
+	if !d.s.server {
+		rate.PerSecond, rate.Burst = rate.PerSecond*7/8, rate.Burst*7/8
+		pace.PerSecond, pace.Burst = pace.PerSecond*7/8, pace.Burst*7/8
+	}
+	return rate, pace
 }
 
 // relayFrame takes a relayed packet that has come by the stream.
@@ -119,10 +151,16 @@ func (s *Session) relayFrame(body []byte) error {
 		return protocolError("frame %v was not agreed on", wire.KindRelay)
 	}
 	f, ok, err := s.relayed(body, s.now)
-	if ok {
-		f.on(s.now)
+	if !ok {
+		return err
 	}
-	return err
+	f.on(s.now)
+	if f.pair != nil { // no read of an endpoint's is under way that would send
+		f.pair.e.tx.run()
+	} else if l := f.s.dg.Load().link.Load(); l != nil {
+		l.e.tx.run()
+	}
+	return nil
 }
 
 // on passes a relayed packet on: to the pair, or to the session of its other end.
@@ -140,6 +178,10 @@ func (f *forward) on(now time.Time) {
 // the stream, where it does not wait long.
 func (s *Session) relay(slot uint32, class wire.Class, p []byte) {
 	d := s.dg.Load()
+	if !s.server && !d.mayRelay(relayHeader+len(p), class, time.Now()) {
+		s.counts.Refused.Add(1)
+		return
+	}
 	if l := d.link.Load(); l != nil && d.up.Load() {
 		if len(p)+relayHeader+packet.FrameHeaderSize <= packet.MaxBody {
 			l.relay(slot, class, p)
@@ -153,7 +195,11 @@ func (s *Session) relay(slot uint32, class wire.Class, p []byte) {
 	}
 	frame := wire.AppendHeader(make([]byte, 0, wire.FrameSize(relayHeader+len(p))), wire.KindRelay, relayHeader+len(p))
 	frame = appendRelay(frame, slot, class, p)
-	b, err := s.out.begin(len(frame), wire.Unreliable, lane{})
+	as, l := wire.Unreliable, lane{}
+	if class == wire.ClassReliable { // it waits among those that are dropped last, and supersedes none
+		as, l = wire.Sequenced(0), lane{group: relayLane, sender: wire.ID(d.relayedOut.Add(1))}
+	}
+	b, err := s.out.begin(len(frame), as, l)
 	if err == nil { // else it is lost, as on the way
 		s.out.commitFrames(append(b, frame...), 1)
 		s.Flush()
@@ -169,7 +215,11 @@ func appendRelay(b []byte, slot uint32, class wire.Class, p []byte) []byte {
 func (l *Link) relay(slot uint32, class wire.Class, p []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.over || len(l.relays)+len(p) > maxRelayed {
+	limit := maxRelayed
+	if class != wire.ClassReliable { // which leaves room for what is
+		limit /= 2
+	}
+	if l.over || len(l.relays)+len(p) > limit {
 		l.e.counts.Dropped.Add(1)
 		return
 	}
@@ -180,6 +230,13 @@ func (l *Link) relay(slot uint32, class wire.Class, p []byte) {
 
 // sendRelays sends what is to be relayed, as it came.
 func (l *Link) sendRelays(k *packer) {
+	if len(l.relays) == 0 {
+		return
+	}
+	if !l.only { // what is relayed is lost on a path that is dead
+		l.health.used = k.now
+		l.watch()
+	}
 	for rest := l.relays; len(rest) > 0; {
 		t, body, tail, err := packet.NextFrame(rest)
 		if err != nil {
@@ -193,29 +250,43 @@ func (l *Link) sendRelays(k *packer) {
 	}
 }
 
-// spend takes n tokens where there are any left: one message may overdraw.
-func (b *Bucket) spend(r Rate, n int, now time.Time) bool {
-	if !r.Limited() {
-		return true
-	}
+// left is how many tokens there are.
+func (b *Bucket) left(r Rate, now time.Time) float64 {
 	if !b.at.IsZero() {
 		b.spent = max(0, b.spent-now.Sub(b.at).Seconds()*r.PerSecond)
 	}
 	b.at = now
-	if b.spent >= r.burst() {
-		return false
-	}
-	b.spent += float64(n)
-	return true
+	return r.burst() - b.spent
 }
 
-// OnPairs has f take the frames that deal with pairs; of a session that may
-// speak UDP. It is called by whoever decodes, and must not block. Call it before
-// Start, or from there on where f is the first.
-func (s *Session) OnPairs(f func(k wire.Kind, body []byte) error) {
-	if d := s.dg.Load(); d != nil {
-		d.pairs.CompareAndSwap(nil, &f)
+// Pairer is told what concerns a session's pairs. Its methods must not block.
+type Pairer interface {
+	// PairFrame takes a frame, in the calls of whoever decodes. An error ends the
+	// session.
+	PairFrame(k wire.Kind, body []byte) error
+	// Moved says that the other end has proved to be at another address.
+	Moved()
+}
+
+// OnPairs has p told of a session that may speak UDP, unless another one is; it
+// returns who is. Call it before Start, or from there on where p is the first.
+func (s *Session) OnPairs(p Pairer) Pairer {
+	d := s.dg.Load()
+	if d == nil {
+		return nil
 	}
+	d.pairs.CompareAndSwap(nil, &p)
+	return *d.pairs.Load()
+}
+
+// Pairer is who is told, or nil.
+func (s *Session) Pairer() Pairer {
+	if d := s.dg.Load(); d != nil {
+		if p := d.pairs.Load(); p != nil {
+			return *p
+		}
+	}
+	return nil
 }
 
 // Pairs reports whether the session may have pairs: both ends speak UDP, be it
@@ -231,8 +302,8 @@ func (s *Session) pairFrame(k wire.Kind, body []byte) error {
 	if s.server && !s.bucket.Take(s.env.Rate, s.now) {
 		return s.refuse()
 	}
-	if f := d.pairs.Load(); f != nil {
-		return (*f)(k, body)
+	if p := s.Pairer(); p != nil {
+		return p.PairFrame(k, body)
 	}
 	return nil // of a server that has no groups
 }
