@@ -3,6 +3,7 @@ package troupe_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -62,25 +63,38 @@ func TestListenWhileShuttingDown(t *testing.T) {
 // A behaviour that blocks holds Shutdown up until its context ends, and nobody's
 // connection.
 func TestShutdownWithABehaviorThatBlocks(t *testing.T) {
+	for _, scheme := range []string{"tcp", "udp"} {
+		t.Run(scheme, func(t *testing.T) { shutdownBlocked(t, scheme) })
+	}
+}
+
+func shutdownBlocked(t *testing.T, scheme string) {
 	release, blocked := make(chan struct{}), make(chan struct{})
+	var logged journal
 	srv := newServer(t, func(c *troupe.Context) {
 		if op, ok := c.Message().(*troupe.Operation); ok && op.Code == 2 {
 			close(blocked)
 			<-release
 		}
 	})
-	url := "tcp://" + listen(t, srv, "tcp://127.0.0.1:0")[0].String()
+	srv.Logger = slog.New(slog.NewTextHandler(&logged, nil))
+	url := scheme + "://" + listen(t, srv, scheme+"://127.0.0.1:0")[0].String()
+	cfg := client.Config{Pin: logged.pin()}
 	served := make(chan error)
 	go func() { served <- srv.Serve(context.Background()) }()
-	a, b := dial(t, client.Config{}, url), dial(t, client.Config{}, url)
+	a, b := dial(t, cfg, url), dial(t, cfg, url)
 	if err := a.Notify(2, wire.Body{}, wire.Reliable); err != nil {
 		t.Fatal(err)
 	}
 	<-blocked
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
+	begin := time.Now()
 	if err := srv.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Shutdown returned %v", err)
+	}
+	if took := time.Since(begin); took > 5*time.Second {
+		t.Errorf("Shutdown took %v", took)
 	}
 	wantCode(t, a, wire.CodeShutdown)
 	wantCode(t, b, wire.CodeShutdown)

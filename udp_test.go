@@ -48,6 +48,13 @@ func (j *journal) String() string {
 	return j.text.String()
 }
 
+// pin is that of the certificate which a server has made for itself, as it logs it.
+func (j *journal) pin() string {
+	_, rest, _ := strings.Cut(j.String(), "pin=")
+	pin, _, _ := strings.Cut(rest, "\n")
+	return strings.Trim(pin, `"`)
+}
+
 // serveMirrors serves mirrors at the URLs until the test ends.
 func serveMirrors(t *testing.T, urls ...string) (pin string, at []string) {
 	t.Helper()
@@ -66,13 +73,11 @@ func serveMirrors(t *testing.T, urls ...string) (pin string, at []string) {
 		}
 		<-served
 	})
-	_, rest, _ := strings.Cut(logged.String(), "pin=")
-	pin, _, _ = strings.Cut(rest, "\n")
 	for i, a := range addrs {
 		scheme, _, _ := strings.Cut(urls[i], "://")
 		at = append(at, scheme+"://"+a.String())
 	}
-	return strings.Trim(pin, `"`), at
+	return logged.pin(), at
 }
 
 func TestEchoOverUDP(t *testing.T) {

@@ -31,8 +31,8 @@ type load struct {
 // lane is blocks that follow each other. It belongs to one goroutine at a time,
 // done apart.
 type lane struct {
-	done  atomic.Int64 // blocks
-	begun int
+	done  atomic.Int64    // blocks
+	begun int             // blocks, since the load is warm: the first is a sample, however few there are
 	since time.Time       // when this block began; zero where it is no sample
 	took  []time.Duration // latencies
 }
@@ -77,10 +77,12 @@ func (l *load) interrupt() {
 func (l *load) begin(a *lane) bool {
 	phase := l.phase.Load()
 	a.since = time.Time{}
-	if phase == measuring && a.begun%l.sampled == 0 {
-		a.since = time.Now()
+	if phase == measuring {
+		if a.begun%l.sampled == 0 {
+			a.since = time.Now()
+		}
+		a.begun++
 	}
-	a.begun++
 	return phase != over
 }
 

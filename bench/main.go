@@ -24,6 +24,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -92,13 +93,26 @@ func parseOptions(args []string, stderr io.Writer) (*options, error) {
 	return o, nil
 }
 
+// shared is a writer for this process and for those who copy what the servers say.
+type shared struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+// Write implements io.Writer.
+func (s *shared) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.w.Write(p)
+}
+
 // run is the command: it measures, or with serve as its first argument is one
 // of the servers.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	if len(args) > 0 && args[0] == "serve" {
 		return serve(args[1:], stdin, stdout, stderr)
 	}
-	o, err := parseOptions(args, stderr)
+	o, err := parseOptions(args, &shared{w: stderr})
 	if err != nil {
 		return err
 	}

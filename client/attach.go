@@ -35,7 +35,14 @@ func (c *Client) beside(ctx context.Context, dg *wirepb.Datagrams) {
 				pause = minRetry
 			}
 		}
-		if !c.rest(ctx, jitter(pause)) || c.session.AskAttach() != nil {
+		if !c.rest(ctx, jitter(pause)) {
+			return
+		}
+		select {
+		case <-c.offers: // it came too late: the next answer takes its place
+		default:
+		}
+		if c.session.AskAttach() != nil {
 			return
 		}
 		dg = nil

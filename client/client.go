@@ -30,7 +30,7 @@ type Client struct {
 	keeper  sync.WaitGroup
 
 	port      atomic.Pointer[port]   // nil before UDP is first tried
-	offers    chan *wirepb.Datagrams // that the server has answered Attach with
+	offers    chan *wirepb.Datagrams // holds what the server has answered Attach with last
 	detached  chan struct{}          // holds a token when UDP has been lost
 	moved     chan struct{}          // holds a token when the port has another socket
 	elsewhere chan struct{}          // holds a token when UDP may get through that did not
@@ -90,11 +90,13 @@ func (c *Client) over(conn *session.Conn, in *session.Admission, host string) {
 	}
 }
 
+// offered is told by the session of an answer to Attach.
 func (c *Client) offered(dg *wirepb.Datagrams) {
 	select {
-	case c.offers <- dg:
-	default: // it was not asked for
+	case <-c.offers: // the server takes up the newest one alone
+	default:
 	}
+	c.offers <- dg // there is room: only the session's reader comes here
 }
 
 // start begins to read and to call back, and waits for OnOpen.

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/troupe-go/troupe/internal/packet"
@@ -30,16 +31,21 @@ func (o *offer) used() bool { return o.addr.IsValid() }
 
 // beside is UDP beside the stream of one session; nil where there is none.
 type beside struct {
-	d  *door
-	id packet.ID // of the last offer; door.mu's
-	s  *session.Session
-	dg *wirepb.Datagrams // of the Welcome
+	t  *Transport
+	s  *session.Session  // nil until begin
+	dg *wirepb.Datagrams // of the Welcome, until begin
+
+	mu sync.Mutex // before door.mu
+	d  *door      // of the last offer; nil: there was none
+	id packet.ID  // of the last offer
 }
 
-// beside makes the first offer of a session.
-func (d *door) beside() *beside {
-	b := &beside{d: d}
-	b.dg = b.offer()
+// beside makes the first offer of a session; nil where there is no UDP.
+func (t *Transport) beside() *beside {
+	b := &beside{t: t}
+	if b.dg = b.offer(); b.dg == nil {
+		return nil
+	}
 	return b
 }
 
@@ -51,16 +57,26 @@ func (b *beside) first() *wirepb.Datagrams {
 	return b.dg
 }
 
-// offer makes an offer in place of the last one; nil where the listener has
-// stopped.
+// offer makes an offer in place of the last one, of the oldest listener there is;
+// nil where there is none.
 func (b *beside) offer() *wirepb.Datagrams {
-	d := b.d
-	if d.shut.Load() {
-		return nil
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.forgetLocked()
+	for d := b.t.openDoor(); d != nil; d = b.t.openDoor() {
+		if dg, id := d.offer(b.s); dg != nil {
+			b.d, b.id = d, id
+			return dg
+		} // else it has stopped meanwhile, and is not open any more
 	}
+	return nil
+}
+
+// offer offers a link to a session; nil where the listener has stopped.
+func (d *door) offer(s *session.Session) (*wirepb.Datagrams, packet.ID) {
 	dg, cfg := newKeys(d.l.end.Reserve())
 	now := time.Now()
-	o := &offer{cfg: cfg, expiry: now.Add(ticketTime), s: b.s}
+	o := &offer{cfg: cfg, expiry: now.Add(ticketTime), s: s}
 	ticket := d.bakery.MintTicket(0, cfg.Self, o.expiry)
 	dg.Ticket = ticket.Append(nil)
 	dg.Host = d.l.t.cfg.DatagramHost
@@ -68,14 +84,12 @@ func (b *beside) offer() *wirepb.Datagrams {
 	dg.SecondPort = uint32(d.secondPort)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.offers == nil { // it has stopped meanwhile
+	if d.offers == nil {
 		d.l.end.Free(cfg.Self)
-		return nil
+		return nil, 0
 	}
-	b.forgetLocked()
-	b.id = cfg.Self
 	d.offers[cfg.Self] = o
-	return dg
+	return dg, cfg.Self
 }
 
 // begin says which session the offers are for.
@@ -85,11 +99,13 @@ func (b *beside) begin(s *session.Session) {
 	}
 	b.s, b.dg = s, nil
 	s.Agree(session.Hooks{Attach: b.offer})
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.d.mu.Lock()
+	defer b.d.mu.Unlock()
 	if o := b.d.offers[b.id]; o != nil {
 		o.s = s
 	}
-	b.d.mu.Unlock()
 }
 
 // end says that the session is over.
@@ -97,21 +113,29 @@ func (b *beside) end() {
 	if b == nil {
 		return
 	}
-	b.d.mu.Lock()
+	b.mu.Lock()
 	b.forgetLocked()
-	b.d.mu.Unlock()
+	b.mu.Unlock()
 	if b.s != nil {
 		b.s.Detach() // from a link that it was given while it ended
 	}
 }
 
+// forgetLocked takes the last offer back.
 func (b *beside) forgetLocked() {
-	if o := b.d.offers[b.id]; o != nil {
-		delete(b.d.offers, b.id)
+	d := b.d
+	if d == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if o := d.offers[b.id]; o != nil {
+		delete(d.offers, b.id)
 		if !o.used() {
-			b.d.l.end.Free(b.id)
+			d.l.end.Free(b.id)
 		}
 	}
+	b.d = nil
 }
 
 // connect takes a CONNECT. The checks come in the order of what they cost.

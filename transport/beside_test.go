@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/troupe-go/troupe/actor"
 	"github.com/troupe-go/troupe/client"
 	"github.com/troupe-go/troupe/internal/packet"
 	"github.com/troupe-go/troupe/internal/session"
@@ -285,6 +286,68 @@ func TestConnectFromElsewhere(t *testing.T) {
 		g.session.Flush()
 		if b := there.Answer(time.Second); b == nil {
 			t.Error("no event comes")
+		}
+	})
+}
+
+// Clients that came by a stream are told of the oldest listener that has not
+// stopped, those that it let in as well.
+func TestOldestListenerIsOffered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, quiet, simnet.Link{Delay: way})
+		home := w.net.Host("198.51.100.9")
+		listeners := []actor.Ref{w.listener}
+		for _, port := range []uint16{4540, 4550} {
+			pc, err := w.host.ListenPacket(port)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, ref, err := w.Transport.ListenPacket("udp://second", pc, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			listeners = append(listeners, ref)
+		}
+		stop := func(i int) {
+			listeners[i].Stop()
+			<-listeners[i].Done()
+		}
+		enter := func(g *guest) {
+			t.Helper()
+			p := transporttest.NewPackets(t, socket(t, home), netip.AddrPortFrom(w.Addr.Addr(), uint16(g.dg.Port)))
+			m := g.connect(p.Cookie())
+			p.Send(m.Append(nil))
+			if g.accepted(p, m) == nil {
+				t.Fatalf("no ACCEPT at port %d", g.dg.Port)
+			}
+			p.Send(g.data())
+			g.up()
+		}
+		old := w.streamed()
+		if old.dg.Port != 4530 || old.dg.SecondPort != 4531 {
+			t.Fatalf("offered %+v", old.dg)
+		}
+		enter(old)
+		stop(0)
+		if g := w.streamed(); g.dg.Port != 4540 || g.dg.SecondPort != 0 {
+			t.Errorf("offered %+v", g.dg)
+		}
+		stop(2)
+		if old.ask(); old.dg.Port != 4540 {
+			t.Errorf("offered %+v", old.dg)
+		}
+		enter(old)
+		until(t, 5*time.Second, "the first listener's port is free", func() bool {
+			_, err := w.host.ListenPacket(4530)
+			return err == nil
+		})
+		if n := w.Transport.Offers(); n != 2 {
+			t.Errorf("%d offers of two sessions", n)
+		}
+		stop(1)
+		old.Send(transporttest.Frame(t, wire.KindAttach, nil))
+		if _, body := old.Next(); len(body) != 0 {
+			t.Errorf("UDP is offered: %x", body)
 		}
 	})
 }

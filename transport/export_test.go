@@ -51,6 +51,13 @@ func (t *Transport) Offers() (n int) {
 	return n
 }
 
+// Doors counts the UDP listeners that are not closed, stopped ones included.
+func (t *Transport) Doors() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.doors)
+}
+
 // Links counts those of all UDP listeners.
 func (t *Transport) Links() (n int) {
 	t.mu.Lock()

@@ -22,8 +22,8 @@ func (t *Transport) greet(ctx context.Context, sc *session.Conn, url string, ent
 		return
 	}
 	var beside *beside // UDP, where there is any and the client asks for it
-	if d := t.door.Load(); d != nil && features&session.FeatureDatagrams != 0 {
-		beside = d.beside()
+	if features&session.FeatureDatagrams != 0 {
+		beside = t.beside()
 	}
 	id, reply := who.Welcome()
 	if err := sc.Welcome(ctx, id, reply, t.env, beside.first()); err != nil {

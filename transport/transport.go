@@ -31,16 +31,19 @@ type Transport struct {
 	started chan struct{}   // closed once the actor runs
 	ctx     context.Context // of the handshakes of Handler; ends with the actor
 	cancel  context.CancelFunc
-	crew    crew                 // those handshakes
-	door    atomic.Pointer[door] // of the first UDP listener, which sessions of streams are told of; nil: none
+	crew    crew          // those handshakes
+	retired crew          // what waits for the last sessions of UDP listeners that have stopped
+	over    chan struct{} // closed by Wait: they wait no longer
 
 	accepted, throttled, refused, failed, admitted atomic.Uint64
 	quiet, faults                                  throttle
 
-	mu      sync.Mutex
-	secure  *tls.Config         // made on first use
-	doors   []*door             // of all UDP listeners there have been
-	retired []*session.Endpoint // of those that have stopped
+	mu     sync.Mutex
+	secure *tls.Config // made on first use
+	doors  []*door     // of UDP listeners that have a socket
+	open   []*door     // those of them that let clients in, the oldest first
+	past   Datagrams   // of the others that there have been
+	waited bool        // over is closed
 }
 
 // New starts a transport actor below the top actor of sys. admit decides on
@@ -50,7 +53,7 @@ func New(sys *actor.System, cfg Config, admit Admit) (*Transport, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	t := &Transport{sys: sys, cfg: cfg, admit: admit, env: session.NewEnv(cfg.Limits), limit: newLimiter(cfg), started: make(chan struct{})}
+	t := &Transport{sys: sys, cfg: cfg, admit: admit, env: session.NewEnv(cfg.Limits), limit: newLimiter(cfg), started: make(chan struct{}), over: make(chan struct{})}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	t.ref = sys.Spawn(actor.Props{Name: "transport"}, func() actor.Behavior { return actor.Func(t.receive) })
 	select {
@@ -81,8 +84,10 @@ func (t *Transport) receive(c *actor.Context) {
 
 // Listen opens a socket for a URL: tcp://, tls://, ws://, wss:// or udp:// with
 // host, port, and for WebSocket a path. Clients that came by a stream are told of
-// the first udp:// listener, and speak UDP with it beside the stream. It returns the address that it listens on
-// (port 0 picks one) and the actor that owns the socket: stopping that closes it.
+// the oldest udp:// listener there is, and speak UDP with it beside the stream. It
+// returns the address that it listens on (port 0 picks one) and the actor that owns
+// the socket: stopping that closes it, one for UDP when the last of its sessions
+// has ended.
 func (t *Transport) Listen(rawURL string) (netip.AddrPort, actor.Ref, error) {
 	u, err := url.Parse(rawURL)
 	if err == nil && u.Scheme == "" || !strings.Contains(rawURL, "://") {
@@ -180,14 +185,24 @@ func (t *Transport) Ref() actor.Ref { return t.ref }
 func (t *Transport) Wait(ctx context.Context) error {
 	t.env.GiveUp()
 	err := t.env.Wait(ctx)
+	t.retired.close()
 	t.mu.Lock()
-	left := t.retired
-	t.retired = nil
-	t.mu.Unlock()
-	for _, e := range left {
-		e.Close()
+	if !t.waited {
+		t.waited = true
+		close(t.over)
 	}
-	return err
+	t.mu.Unlock()
+	closed := make(chan struct{})
+	go func() { // ended by the endpoints' end
+		t.retired.wait()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Stats may be called from any goroutine.
@@ -202,6 +217,7 @@ func (t *Transport) Stats() Stats {
 	}
 	s.Connections, s.Handshaking = t.limit.counts()
 	t.mu.Lock()
+	s.Datagrams = t.past
 	for _, d := range t.doors {
 		d.count(&s.Datagrams)
 	}

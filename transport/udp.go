@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -39,22 +40,22 @@ type datagramListener struct {
 func (l *datagramListener) Receive(c *actor.Context) {
 	switch c.Message().(type) {
 	case actor.Started:
-		close(l.started)
 		l.t.cfg.Logger.Info("listening", slog.String("listener", l.url), slog.String("addr", l.end.LocalAddr().String()))
 		l.end.Start()
 		if l.second != nil {
 			l.end.StartSecond(l.second, l.door.strangerAtSecond)
 		}
 		l.crew.run(l.door.sweep) // ended by ctx
-		l.t.door.CompareAndSwap(nil, l.door)
+		l.t.letIn(l.door)
+		close(l.started) // last: whoever waits for it counts on all of that
 	case actor.Stopping:
-		l.t.door.CompareAndSwap(l.door, nil)
+		l.t.letNobodyIn(l.door)
 		l.door.shut.Store(true)
 		l.crew.close()
 		l.cancel()
 		l.crew.wait()
 		l.door.close()
-		l.t.retire(l.end)
+		l.t.retire(l.door)
 	}
 }
 
@@ -120,7 +121,7 @@ func (t *Transport) ListenPacket(rawURL string, pc, second net.PacketConn) (neti
 	case <-l.started:
 	case <-ref.Done(): // the transport stopped first: the actor that would close the socket never was
 		l.cancel()
-		l.end.Close()
+		l.t.bury(l.door)
 		if second != nil {
 			second.Close()
 		}
@@ -129,14 +130,60 @@ func (t *Transport) ListenPacket(rawURL string, pc, second net.PacketConn) (neti
 	return l.end.LocalAddr(), ref, nil
 }
 
-// retire keeps the endpoint of a listener that has stopped, for the sessions
-// that it still carries, until the transport is waited for.
-func (t *Transport) retire(e *session.Endpoint) {
-	if e.Links() == 0 {
-		e.Close()
-		return
+// retireTick is how often a stopped listener's sessions are counted.
+const retireTick = 250 * time.Millisecond
+
+// retire closes the endpoint of a listener that has stopped: when the last of the
+// sessions that it carries has ended, or when the transport has been waited for.
+func (t *Transport) retire(d *door) {
+	end := d.l.end
+	if end.Links() == 0 || !t.retired.run(func() { // ended by the last session's end, or by Wait
+		tick := time.NewTicker(retireTick)
+		defer tick.Stop()
+		for end.Links() > 0 {
+			select {
+			case <-tick.C:
+				continue
+			case <-t.over:
+			}
+			break
+		}
+		t.bury(d)
+	}) {
+		t.bury(d)
 	}
+}
+
+// bury closes a door's endpoint and keeps no more of it than its counts.
+func (t *Transport) bury(d *door) {
+	d.l.end.Close()
 	t.mu.Lock()
-	t.retired = append(t.retired, e)
+	defer t.mu.Unlock()
+	if i := slices.Index(t.doors, d); i >= 0 {
+		t.doors = slices.Delete(t.doors, i, i+1)
+		d.count(&t.past)
+	}
+}
+
+// letIn has clients that came by a stream be told of the door.
+func (t *Transport) letIn(d *door) {
+	t.mu.Lock()
+	t.open = append(t.open, d)
 	t.mu.Unlock()
+}
+
+func (t *Transport) letNobodyIn(d *door) {
+	t.mu.Lock()
+	t.open = slices.DeleteFunc(t.open, func(o *door) bool { return o == d })
+	t.mu.Unlock()
+}
+
+// openDoor is the oldest door that lets clients in; nil: there is none.
+func (t *Transport) openDoor() *door {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.open) == 0 {
+		return nil
+	}
+	return t.open[0]
 }

@@ -95,6 +95,48 @@ func TestStopClosesTheSocket(t *testing.T) {
 	})
 }
 
+// With a session the socket is closed when that has ended, and answered what is
+// late. The port is free for another listener then, time and again.
+func TestStoppedListenerGivesItsPortBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, quiet, simnet.Link{Delay: way})
+		home := w.net.Host("198.51.100.9")
+		in := uint64(0)
+		for range 3 {
+			c := w.dial(home, w.URL)
+			w.echo(c)
+			w.listener.Stop()
+			<-w.listener.Done()
+			time.Sleep(10 * time.Second)
+			w.echo(c)
+			if pc, err := w.host.ListenPacket(4530); err == nil {
+				pc.Close()
+				t.Error("the port of a session is free")
+			}
+			c.Close()
+			var pc, second *simnet.PacketConn
+			until(t, 5*time.Second, "the ports are free", func() bool {
+				var err error
+				if pc == nil {
+					pc, _ = w.host.ListenPacket(4530)
+				}
+				second, err = w.host.ListenPacket(4531)
+				return pc != nil && err == nil
+			})
+			synctest.Wait()
+			st := w.Transport.Stats().Datagrams
+			if n := w.Transport.Doors(); n != 0 || st.In <= in {
+				t.Errorf("%d doors are left, and %+v, with %d packets before", n, st, in)
+			}
+			in = st.In
+			var err error
+			if _, w.listener, err = w.Transport.ListenPacket(w.URL, pc, second); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
 // Stopping at any moment of many handshakes leaves nothing.
 func TestStopWhileShaking(t *testing.T) {
 	for at := range 12 {
@@ -178,8 +220,13 @@ func TestSecondPort(t *testing.T) {
 		if !ok || m.Observed != pc.AddrPort() {
 			t.Errorf("Bound %+v, %v; the client is at %v", m, ok, pc.AddrPort())
 		}
-		// From elsewhere a Bind is answered there, and nothing moves.
-		other.WriteTo(g.Seal(packet.AppendFrame(nil, packet.FrameBind, []byte("abcdefgh"))), net.UDPAddrFromAddrPort(w.second))
+		// From elsewhere a padded Bind is answered there, and nothing moves.
+		bind := packet.AppendFrame(nil, packet.FrameBind, []byte("abcdefgh"))
+		other.WriteTo(g.Seal(bind), net.UDPAddrFromAddrPort(w.second))
+		if b := stranger.Answer(time.Second); b != nil {
+			t.Errorf("a Bind that is shorter than its answer is answered by %x", b)
+		}
+		other.WriteTo(g.Seal(packet.Pad(bind, 96-packet.Overhead)), net.UDPAddrFromAddrPort(w.second))
 		if b := stranger.Answer(time.Second); b == nil || !packet.KindOf(b).IsData() {
 			t.Errorf("a Bind from elsewhere is answered by %x", b)
 		}

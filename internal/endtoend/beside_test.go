@@ -3,9 +3,11 @@ package endtoend
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -148,6 +150,95 @@ func TestUDPBlockedBesideStream(t *testing.T) {
 		noUDP(home.router, false)
 		must(t, c.Rebind(t.Context())) // who knows better does not wait
 		waitFor(t, "by UDP", 6*time.Second, c.Datagrams)
+	})
+}
+
+// faulty is a stream of which nothing more comes while it stalls, and to which
+// nothing happens any more once it is dead: no end, no error.
+type faulty struct {
+	net.Conn
+	stalls, dead *atomic.Bool
+}
+
+func (f faulty) Read(p []byte) (int, error) {
+	for {
+		n, err := f.Conn.Read(p)
+		for err == nil && f.stalls.Load() {
+			time.Sleep(10 * time.Millisecond)
+		}
+		if err != nil || !f.dead.Load() {
+			return n, err
+		}
+	}
+}
+
+func (f faulty) Write(p []byte) (int, error) {
+	if f.dead.Load() {
+		return len(p), nil
+	}
+	return f.Conn.Write(p)
+}
+
+// faultily has cfg dial streams that stall or die when they are told to.
+func (w *world) faultily(p *place, cfg client.Config) (_ client.Config, stalls, dead *atomic.Bool) {
+	stalls, dead = new(atomic.Bool), new(atomic.Bool)
+	cfg = w.at(p, cfg)
+	dial := cfg.DialContext
+	cfg.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		nc, err := dial(ctx, network, address)
+		return faulty{nc, stalls, dead}, err
+	}
+	return cfg, stalls, dead
+}
+
+// An answer to Attach that comes too late, after the client has asked again or
+// before, does not stand in the way of those that follow.
+func TestLateOffers(t *testing.T) {
+	for _, stall := range []time.Duration{12 * time.Second, 14500 * time.Millisecond} {
+		t.Run(fmt.Sprint(stall), func(t *testing.T) {
+			inWorld(t, options{peers: always(echo)}, func(t *testing.T, w *world) {
+				w.everywhere(simnet.Link{Delay: 20 * time.Millisecond})
+				home := w.home(simnet.PortRestricted())
+				cfg, stalls, _ := w.faultily(home, client.Config{})
+				c, err := client.Dial(t.Context(), cfg, overStream)
+				must(t, err)
+				defer c.Close()
+				waitFor(t, "by UDP", 5*time.Second, c.Datagrams)
+				time.Sleep(21 * time.Second) // it has been well: the next pause is a short one
+				noUDP(home.router, true)
+				waitFor(t, "by the stream", 30*time.Second, func() bool { return !c.Datagrams() })
+				stalls.Store(true)
+				time.Sleep(stall)
+				stalls.Store(false)
+				noUDP(home.router, false)
+				took := waitFor(t, "by UDP", 30*time.Second, c.Datagrams)
+				t.Logf("by UDP %v after the stream has come back", took)
+			})
+		})
+	}
+}
+
+// A stream that is dead is noticed though UDP beside it lives: both ends' sessions
+// end as if there were none.
+func TestDeadStreamBesideUDP(t *testing.T) {
+	inWorld(t, options{peers: always(echo)}, func(t *testing.T, w *world) {
+		w.everywhere(simnet.Link{Delay: 20 * time.Millisecond})
+		cfg, _, dead := w.faultily(w.home(simnet.PortRestricted()), client.Config{})
+		c, err := client.Dial(t.Context(), cfg, overStream)
+		must(t, err)
+		defer c.Close()
+		waitFor(t, "by UDP", 5*time.Second, c.Datagrams)
+		id := c.ID()
+		dead.Store(true)
+		for range 40 {
+			c.Notify(opUnreliable, numbered(1, 1), wire.Unreliable) // an error says that it has ended
+			time.Sleep(time.Second)
+		}
+		if c.Err() != nil || !c.Datagrams() {
+			t.Fatalf("the test shows nothing: UDP beside it has ended, or %v", c.Err())
+		}
+		waitFor(t, "ended", 25*time.Second, func() bool { return c.Err() != nil })
+		waitFor(t, "ended at the server", 25*time.Second, func() bool { return peers.Find(w.sys, id) == nil })
 	})
 }
 

@@ -56,6 +56,8 @@ type Channel struct {
 	bad    bool   // the other end sent a message larger than MaxMessage
 	stats  Stats
 
+	arrived arrivals
+
 	inputting bool   // KCP has Input's segments
 	held      []byte // acks that KCP sent within Input, see hold
 }
@@ -127,8 +129,11 @@ func (c *Channel) Recv(b []byte) int {
 		return -1
 	}
 	n := c.kcp.Recv(b)
-	if n >= 0 && c.wnd == 0 {
-		c.owe()
+	if n >= 0 {
+		c.arrived.take(n)
+		if c.wnd == 0 {
+			c.owe()
+		}
 	}
 	return n
 }

@@ -28,7 +28,10 @@ func (c *Channel) Input(segments []byte) error {
 		s = s[headerSize+h.length:]
 		c.theirs = h.window
 		switch h.command {
-		case push, windowAsk:
+		case push:
+			c.arrived.put(h.seq)
+			c.owe()
+		case windowAsk:
 			c.owe()
 		case ack:
 			at, acked = h.time, true

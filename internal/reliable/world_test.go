@@ -82,6 +82,9 @@ func (w *world) step() {
 		if (w.elapsed+e.phase)%w.grid == 0 {
 			e.Tick()
 		}
+		if w.elapsed%(20*time.Millisecond) == 0 {
+			e.checkHeld(w.t)
+		}
 	}
 }
 

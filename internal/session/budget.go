@@ -6,10 +6,12 @@ import (
 	"sync/atomic"
 )
 
-// Budget bounds the memory of all outbound queues of a process together. Above
-// three quarters of it, what one session may queue shrinks to 64 KiB, so that
-// the biggest queues give way and nobody else notices. The zero Budget and the
-// nil one count and do not limit.
+// Budget bounds the memory of all queues of a process together: what waits to be
+// sent, and what reliable messages by UDP take until they are acknowledged at one
+// end, and whole, in order and taken at the other. Above three quarters of it,
+// what one session may queue shrinks to 64 KiB, so that the biggest queues give
+// way and nobody else notices. The zero Budget and the nil one count and do not
+// limit.
 type Budget struct {
 	limit int64
 	used  atomic.Int64

@@ -22,6 +22,8 @@ type channel struct {
 	sent   uint64  // bytes taken out, ever
 	put    uint64  // bytes put in, ever
 	mark   ageMark // valid while out waits
+
+	unacked, unread int // bytes of rel's, as they were charged
 }
 
 // channelLocked is the channel of that number, made when it is first used: it
@@ -36,6 +38,9 @@ func (l *Link) channelLocked(number uint8) *channel {
 	return c
 }
 
+// reliableNumber is the channel that segments are of.
+func reliableNumber(segments []byte) (uint8, error) { return reliable.NumberOf(segments) }
+
 // begin locks the link and returns what to append n bytes of frames to.
 func (l *Link) begin(n int, d wire.Delivery) ([]byte, queue, error) {
 	if !d.Valid() {
@@ -46,7 +51,7 @@ func (l *Link) begin(n int, d wire.Delivery) ([]byte, queue, error) {
 		l.mu.Unlock()
 		return nil, nil, ErrClosed
 	}
-	if l.queued+n > l.e.env.QueueHard || l.e.env.Budget.exhausted(l.queued) {
+	if l.queued+n > l.e.env.QueueHard || l.e.env.Budget.exhausted(l.queued+l.unacked) {
 		l.mu.Unlock()
 		return nil, nil, ErrOverloaded
 	}
@@ -98,6 +103,15 @@ func (c *channel) grow(n int) {
 	}
 }
 
+// account charges the budget for what the reliable channel holds by now.
+func (c *channel) account() {
+	out, in := c.rel.Held()
+	c.l.e.env.Budget.add(out - c.unacked + in - c.unread)
+	c.l.unacked += out - c.unacked
+	c.l.unread += in - c.unread
+	c.unacked, c.unread = out, in
+}
+
 // drop gives the buffer of waiting frames back.
 func (c *channel) drop() {
 	c.l.e.env.Budget.add(-c.out.Size())
@@ -140,6 +154,7 @@ func (c *channel) advance(first bool) (int, error) {
 	if err := c.rel.Send(message); err != nil {
 		return 0, err
 	}
+	c.account()
 	c.twice = c.sent < c.copied || c.twice && !first
 	n := countFrames(message)
 	c.frames -= n

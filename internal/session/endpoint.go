@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -81,7 +83,7 @@ func NewEndpoint(sock *udp.Socket, env *Env, cfg EndpointConfig) *Endpoint {
 
 // Start begins to read. Call it once.
 func (e *Endpoint) Start() {
-	e.wg.Go(e.shift.read) // ended by the closed socket
+	e.shift.start(func() {})
 }
 
 // LocalAddr is the socket's address.
@@ -96,8 +98,10 @@ func (e *Endpoint) Send(p []byte, to netip.AddrPort, source netip.Addr) {
 	e.tx.run()
 }
 
-// Close closes the socket and ends the endpoint's goroutines. Sessions that are
-// still there hear no more; their owners end them first.
+// Close closes the socket and ends the endpoint's goroutines; a behaviour that
+// has one of them does not hold it up for longer than it takes to relieve a
+// reader, see [Env.Wait]. Sessions that are still there hear no more; their
+// owners end them first.
 func (e *Endpoint) Close() {
 	e.mu.Lock()
 	closed := e.over
@@ -115,8 +119,9 @@ func (e *Endpoint) Close() {
 	e.sock.Close()                  // an error says that it is closed
 	e.wg.wait(context.Background()) // no error without a deadline
 	e.mu.RLock()
-	defer e.mu.RUnlock()
-	for _, l := range e.links { // what has not left does not leave any more
+	left := slices.Collect(maps.Values(e.links))
+	e.mu.RUnlock()
+	for _, l := range left { // what has not left does not leave any more
 		if l != nil {
 			l.abandon()
 		}

@@ -11,6 +11,12 @@ const (
 	deadAfter = 3400 * time.Millisecond // a path that has not echoed for so long is dead: it is known in 5 s
 	inUse     = 2 * time.Second         // since the last message: the path is in use
 	lostAfter = 10 * time.Second        // at least: nothing is acknowledged, and nothing comes: the other end has gone
+
+	// An other end that is heard must acknowledge, and close the gaps in what it
+	// has sent: what waits for that is memory of this end's.
+	maxUnacked = time.Minute      // at least
+	maxGap     = 20 * time.Second // that it has been heard for, since
+	silence    = 5 * time.Second  // in which nobody was to be heard
 )
 
 // health judges a path by the echoes of this end's own pings: what comes in says
@@ -59,16 +65,7 @@ func (l *Link) look(now time.Time) {
 		l.e.remove(l)
 	case l.pair != nil: // the clients' groups end it
 	case l.only:
-		stalled := l.stalled()
-		if stalled < 0 {
-			return
-		}
-		l.watch()
-		lost := max(lostAfter, l.e.env.PingInterval+lostAfter/2) // until its next ping a client may not know that its NAT has forgotten it
-		if stalled > lost && now.Sub(l.heard) > lost && l.fault == nil {
-			l.fault = &CloseError{Code: wire.CodeTimeout, Text: "what was sent is not acknowledged"}
-			l.e.wg.Go(func() { l.pump(nil) })
-		}
+		l.lookAtChannels(now)
 	default:
 		ask, dead, again := l.health.step(now)
 		if dead {
@@ -82,6 +79,40 @@ func (l *Link) look(now time.Time) {
 			l.watch()
 		}
 	}
+}
+
+// lookAtChannels finds an other end that has gone, and one that is there and lets
+// what this end keeps for it lie. The caller holds mu.
+func (l *Link) lookAtChannels(now time.Time) {
+	stalled, gap := l.stalled(), l.gap()
+	if stalled < 0 && gap < 0 {
+		return
+	}
+	l.watch()
+	ping := l.e.env.PingInterval
+	lost := max(lostAfter, ping+lostAfter/2) // until its next ping a client may not know that its NAT has forgotten it
+	patience := max(maxUnacked, 4*ping)
+	switch {
+	case stalled > lost && now.Sub(l.heard) > lost:
+		l.failLocked(&CloseError{Code: wire.CodeTimeout, Text: "what was sent is not acknowledged"})
+	case stalled > patience:
+		l.failLocked(&CloseError{Code: wire.CodeSlow, Text: "what was sent is not acknowledged in time"})
+	case gap > patience || min(gap-now.Sub(l.heard), l.heard.Sub(l.voice)) > maxGap:
+		l.failLocked(&CloseError{Code: wire.CodeSlow, Text: "a gap in what was received is not closed in time"})
+	}
+}
+
+// gap is for how long something has been received that waits for what is
+// missing before it, on the channel where that is longest; negative where
+// nothing does.
+func (l *Link) gap() time.Duration {
+	longest := time.Duration(-1)
+	for _, c := range l.channels {
+		if c != nil {
+			longest = max(longest, c.rel.Gap())
+		}
+	}
+	return longest
 }
 
 // waiting reports whether something is not acknowledged.

@@ -2,6 +2,8 @@ package session
 
 import (
 	"fmt"
+	"runtime"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -185,6 +187,40 @@ func TestPutOnLinkJustGivenUp(t *testing.T) {
 		if len(w.server.in.of(wire.Unreliable)) != 1 || len(w.server.in.of(wire.Sequenced(1))) != 1 {
 			t.Error("they did not come by the stream")
 		}
+	})
+}
+
+// Nothing is sent by a link that has not begun, nor is one seen half made, while
+// others send.
+func TestSendWhileAttached(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, worldConfig{link: near, beside: true})
+		until(t, time.Second, "UDP", w.server.up)
+		var wg sync.WaitGroup
+		stop := make(chan struct{})
+		for range 2 {
+			wg.Go(func() {
+				for !isClosed(stop) {
+					w.server.send(wire.Unreliable, "x") // an error says that it was dropped
+					runtime.Gosched()
+				}
+			})
+		}
+		for range 1000 {
+			w.link()
+			l := w.server.l
+			w.server.s.Attach(l)
+			runtime.Gosched()
+			var sent Sent
+			if l.addTo(&sent); sent.Accepted != 0 {
+				t.Errorf("%d messages are sent by a link that has not begun", sent.Accepted)
+				break
+			}
+			w.server.s.linkUp(l)
+			runtime.Gosched()
+		}
+		close(stop)
+		wg.Wait()
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/troupe-go/troupe/internal/packet"
+	"github.com/troupe-go/troupe/wire"
 )
 
 // Link is a session's way by UDP: its keys, its reliable channels, its place in
@@ -17,6 +18,15 @@ import (
 //
 // A link carries all of a session on udp://, and what need not be reliable in
 // one that a stream carries.
+//
+// Locks are taken in this order; of those in braces none is taken under another:
+//
+//	Session.decoding -> the listener's door -> datagrams.way -> Link.mu ->
+//	{outbox.mu, wheel.mu, Endpoint.mu, datagrams.mu, gate.mu, the door's crew, transmitter.mu}
+//
+// transmitter.mu is the last one of those that have it: under transmitter.later,
+// which Link.mu comes before, and under Endpoint.turning, which has nothing to
+// do with links.
 type Link struct {
 	// set once
 	e      *Endpoint
@@ -57,6 +67,9 @@ type Link struct {
 	packer   *packer       // while packets are being made
 	health   health        // of a path that there is another one beside
 	heard    time.Time     // when the last authentic packet came
+	voice    time.Time     // when the first one came after the last silence
+	unread   int           // bytes that channels hold of what has come
+	unacked  int           // bytes that they hold of what is to be acknowledged
 	in       *Buffer       // frames gathered in the present read; nil while there are none
 	fault    error         // what ends the session; told by pump
 	farewell []byte        // the close frame that answers whatever comes after the end
@@ -107,15 +120,29 @@ func (e *Endpoint) NewLink(cfg LinkConfig) (*Link, error) {
 		tokens: e.env.pace().burst(), answers: maxFarewells,
 	}
 	l.lossy.soft, l.lossy.hard, l.lossy.budget = e.env.QueueSoft, e.env.QueueHard, e.env.Budget
+	l.lossy.shared = true
 	return l, nil
 }
 
-// bind gives the link its session; only says that it has no other way. From now
-// on packets come in.
+// bind gives the link its session; only says that it has no other way. That comes
+// first: then the session may find the link, and last the endpoint, which brings
+// packets. All of them see what is set here.
 func (l *Link) bind(s *Session, only bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.s, l.only = s, only
 	l.heard = time.Now()
-	l.e.add(l)
+	l.voice = l.heard
+}
+
+// failLocked ends the session for err, behind what has come before. It is for
+// whoever does not pump after that; he may hold the endpoint's transmitter, which
+// the goroutine that tells the session may wait for.
+func (l *Link) failLocked(err error) {
+	if l.fault == nil && !l.over {
+		l.fault = err
+		l.e.wg.Go(func() { l.pump(nil) }) // ended by itself
+	}
 }
 
 // Remote is the other end's address as it stands.
@@ -181,6 +208,9 @@ func (l *Link) drain() (more bool) {
 			n = c.rel.Next()
 		}
 		if n < 0 {
+			if c != nil && c.unread > 0 { // behind a gap
+				l.watch()
+			}
 			empty++
 			continue
 		}
@@ -192,6 +222,7 @@ func (l *Link) drain() (more bool) {
 		}
 		l.roomFor(n)
 		l.in.w += c.rel.Recv(l.in.room())
+		c.account()
 		left -= n
 		empty = 0
 		l.owe(time.Now()) // the window has opened
@@ -212,6 +243,9 @@ func (l *Link) pump(turns *[]Turn) {
 			l.s.dg.Load().push(l.in)
 			l.in = nil
 		}
+		if l.fault == nil && l.e.env.Budget.exhausted(l.unread) {
+			l.fault = &CloseError{Code: wire.CodeSlow, Text: "too much has come that can't be handed on"}
+		}
 		if !more && l.fault != nil { // behind what came before it
 			l.s.dg.Load().fail(l.fault)
 			l.fault = nil
@@ -227,7 +261,8 @@ func (l *Link) abandon() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.finishing = true
-	l.discardLocked()
+	l.dropChannels()
+	l.signal()
 }
 
 func (l *Link) discardLocked() {
@@ -239,6 +274,14 @@ func (l *Link) discardLocked() {
 	l.stats.discarded += uint64(l.nControl)
 	l.control, l.nControl = nil, 0
 	l.flight.land()
+}
+
+// dropChannels drops all that waits, and what has come or is not acknowledged.
+func (l *Link) dropChannels() {
+	l.discardLocked()
+	l.channels = [channels]*channel{}
+	l.e.env.Budget.add(-l.unacked - l.unread)
+	l.unacked, l.unread = 0, 0
 }
 
 // addTo adds what the link has sent.

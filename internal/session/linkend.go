@@ -69,8 +69,7 @@ func (l *Link) bury() {
 		return
 	}
 	l.over, l.finishing = true, true
-	l.discardLocked()
-	l.channels = [channels]*channel{}
+	l.dropChannels()
 	l.signal()
 	l.until = time.Now().Add(graveTime)
 	l.watch()

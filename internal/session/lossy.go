@@ -15,6 +15,9 @@ func (q *outbox) admitLossyLocked(n int, c wire.Class, l lane) error {
 		old = q.waitingLocked(l)
 	}
 	limit, queued := q.soft, q.queuedLocked()
+	if q.shared && (queued+n > q.soft/2 || len(q.lossy) >= maxHeld) {
+		q.holdLocked()
+	}
 	if old != nil {
 		limit, queued = q.hard, queued-old.n
 	}

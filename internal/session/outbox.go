@@ -12,6 +12,7 @@ const (
 	lossyTTL     = 250 * time.Millisecond // an unreliable message that waited longer is dropped
 	maxLossy     = 64                     // unreliable messages that may wait
 	maxSequenced = 256                    // keys of sequenced messages that may wait
+	maxHeld      = 512                    // frames that may be dropped, before a link's transmitter is taken to be behind
 	maxControl   = 64                     // control frames that may wait
 	maxAge       = 5 * time.Second        // a reliable message that waited longer closes the session
 )
@@ -20,11 +21,13 @@ const (
 // in the order of their sending, save control frames, which go first, and
 // unreliable ones that are superseded or too old, which don't. Dropping and
 // superseding happen only while the socket is behind: a frame that can be
-// written at once always is.
+// written at once always is. Where others share the way there, it is behind, too,
+// when so much waits that it should have been taken long ago.
 type outbox struct {
 	// set once
 	soft, hard int // bytes at which unreliable is refused, reliable closes
 	budget     *Budget
+	shared     bool // its transmitter is, and may be held or busy with others: a link's
 
 	mu      sync.Mutex
 	out     *Buffer   // frames; data[:w]

@@ -47,10 +47,7 @@ func (k *packer) closeTo(to netip.AddrPort, source netip.Addr) {
 	sealed := k.l.crypt.Seal(k.p, k.l.peer)
 	k.p = nil
 	if sealed == nil { // no more packets under these keys
-		if k.l.fault == nil {
-			k.l.fault = &CloseError{Code: wire.CodeProtocol, Text: "keys are worn out"}
-			k.tx.troubled(k.l)
-		}
+		k.l.failLocked(protocolError("keys are worn out"))
 		return
 	}
 	k.l.tokens -= float64(len(sealed))
@@ -111,9 +108,8 @@ func (l *Link) send(tx *transmitter, now time.Time) {
 		return
 	}
 	l.sendLossy(k)
-	if err := l.sendReliable(k, now); err != nil && l.fault == nil {
-		l.fault = err
-		l.e.tx.troubled(l)
+	if err := l.sendReliable(k, now); err != nil {
+		l.failLocked(err)
 	}
 	k.close()
 	switch {

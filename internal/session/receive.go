@@ -16,11 +16,17 @@ func (l *Link) receive(p []byte, from netip.AddrPort, local netip.Addr, now time
 	defer l.mu.Unlock()
 	body, _, newest, err := l.crypt.Open(p, now)
 	if err != nil {
-		return l.refused(err)
+		l.refused(err)
+		return false
 	}
 	heard := l.heard
 	l.heard = now
-	l.s.lastRead.Store(now.UnixNano())
+	if now.Sub(heard) > silence {
+		l.voice = now
+	}
+	if l.only { // a stream that there is beside is judged by what comes on it
+		l.s.lastRead.Store(now.UnixNano())
+	}
 	if !l.begun {
 		l.begin1st()
 	}
@@ -28,10 +34,8 @@ func (l *Link) receive(p []byte, from netip.AddrPort, local netip.Addr, now time
 		l.afterwards(body)
 		return false
 	}
-	if l.server && newest && from != l.remote {
-		l.propose(from, local, len(p), heard, now)
-	}
 	l.s.counts.BytesIn.Add(uint64(len(p)))
+	proposes, answered := false, 0
 	for len(body) > 0 && l.fault == nil {
 		t, frame, rest, err := packet.NextFrame(body)
 		if err != nil {
@@ -40,17 +44,29 @@ func (l *Link) receive(p []byte, from netip.AddrPort, local netip.Addr, now time
 			break
 		}
 		body = rest
+		if t == packet.FrameBind { // it is about the packet
+			if b := l.bound(frame, from, len(p)-answered, now); b != nil {
+				l.e.tx.sendRaw(b, from, local)
+				answered += len(b)
+			}
+			continue
+		}
+		proposes = proposes || !isProbe(t)
 		l.frame(t, frame, from, now)
 	}
 	if l.pair != nil && from.IsValid() {
 		l.pair.path.Heard(now)
+	}
+	if l.server && newest && proposes && from != l.remote {
+		l.propose(from, local, len(p), heard, now)
+		l.roam.spent += answered
 	}
 	return true
 }
 
 // refused counts a packet that did not open. So many forged ones that keys wear
 // out end the session.
-func (l *Link) refused(err error) (gathered bool) {
+func (l *Link) refused(err error) {
 	switch {
 	case errors.Is(err, packet.ErrReplay):
 		l.e.counts.Replayed.Add(1)
@@ -59,11 +75,9 @@ func (l *Link) refused(err error) (gathered bool) {
 	default:
 		l.e.counts.Malformed.Add(1)
 	}
-	if l.crypt.Exhausted() && l.fault == nil {
-		l.fault = &CloseError{Code: wire.CodeProtocol, Text: "keys are worn out"}
-		return true
+	if l.crypt.Exhausted() {
+		l.failLocked(protocolError("keys are worn out"))
 	}
-	return false
 }
 
 // begin1st is called with the first authentic packet.
@@ -118,10 +132,6 @@ func (l *Link) frame(t packet.FrameType, body []byte, from netip.AddrPort, now t
 		if ok {
 			l.e.forwards = append(l.e.forwards, f)
 		}
-	case packet.FrameBind:
-		if l.server && len(body) == nonceSize && l.meta.Take(metaRate, now) {
-			l.bound([nonceSize]byte(body), now)
-		}
 	case packet.FramePadding, packet.FrameConnect, packet.FrameAccept, packet.FrameBound:
 	default:
 		if t < 0x80 {
@@ -145,6 +155,7 @@ func (l *Link) reliable(segments []byte, now time.Time) {
 		l.e.counts.Malformed.Add(1)
 		return
 	}
+	c.account()
 	if c.rel.Owes() {
 		l.owe(now)
 	}

@@ -35,8 +35,9 @@ type roam struct {
 	last     uint32    // the counter of the last of these
 }
 
-// propose notes that an authentic packet of n bytes, the newest, has come from
-// another address than the link's; heard is when the one before it came.
+// propose notes that an authentic packet of n bytes, the newest, and more than a
+// probe, has come from another address than the link's; heard is when the one
+// before it came.
 func (l *Link) propose(from netip.AddrPort, local netip.Addr, n int, heard, now time.Time) {
 	r := l.roam
 	if r == nil || r.addr != from {
@@ -94,13 +95,30 @@ func (l *Link) respond(nonce [nonceSize]byte) {
 	l.urge()
 }
 
-// bound tells the client the address that it is seen at, with a receipt for it.
-func (l *Link) bound(nonce [nonceSize]byte, now time.Time) {
-	if l.e.receipt == nil {
-		return
+// isProbe reports whether frames of that type look for addresses. They come from
+// wherever a client tries, and propose none.
+func isProbe(t packet.FrameType) bool {
+	switch t {
+	case packet.FramePadding, packet.FrameChallenge, packet.FrameResponse, packet.FrameBind:
+		return true
 	}
-	l.extra = packet.AppendFrame(l.extra, packet.FrameBound, l.e.boundTo(nonce, l.remote, uint64(l.s.id), now))
-	l.urge()
+	return false
+}
+
+// bound is the answer to a Bind, which goes to where that came from: the address,
+// with a receipt for it. An address that is not proven gets room bytes at most. It
+// is nil where there is no answer. The caller holds mu.
+func (l *Link) bound(bind []byte, from netip.AddrPort, room int, now time.Time) []byte {
+	if !l.server || l.over || l.e.receipt == nil || len(bind) != nonceSize || !l.meta.Take(metaRate, now) {
+		return nil
+	}
+	body := l.e.boundTo([nonceSize]byte(bind), from, uint64(l.s.id), now)
+	size := packet.Overhead + packet.FrameHeaderSize + len(body)
+	if from != l.remote && size > room {
+		return nil
+	}
+	p := make([]byte, packet.HeaderSize, size)
+	return l.crypt.Seal(packet.AppendFrame(p, packet.FrameBound, body), l.peer)
 }
 
 // boundTo is the body of a Bound frame.

@@ -302,6 +302,129 @@ func TestRebindWhileIdle(t *testing.T) {
 	}
 }
 
+// bindPacket is the body of a packet with so many Binds, padded to size bytes.
+func bindPacket(binds, size int) (body []byte) {
+	for i := range binds {
+		body = packet.AppendFrame(body, packet.FrameBind, []byte{7: byte(i)})
+	}
+	return packet.Pad(body, size-packet.Overhead)
+}
+
+// bounds are the answers to Binds among packets to the client.
+func (w *world) bounds(all []sentPacket) (list []packet.Bound) {
+	w.client.l.mu.Lock()
+	defer w.client.l.mu.Unlock()
+	for _, p := range all {
+		body, _, _, err := w.client.l.crypt.Open(p.p, time.Now())
+		if err != nil {
+			continue
+		}
+		t, frame, _, err := packet.NextFrame(body)
+		var m packet.Bound
+		if err == nil && t == packet.FrameBound && m.Parse(frame) == nil {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// A Bind is answered to where it came from, about that address, by no more bytes
+// than have come unless it is the client's; probes of no kind propose one.
+func TestProbesProposeNothing(t *testing.T) {
+	nonce := make([]byte, nonceSize)
+	for _, tt := range []struct {
+		name  string
+		from  netip.AddrPort // zero: the client's own
+		body  []byte
+		bound int
+	}{
+		{"a bind", attacker, bindPacket(1, 96), 1},
+		{"one that is as long as its answer", attacker, bindPacket(1, 78), 1},
+		{"a shorter one", attacker, bindPacket(1, 77), 0},
+		{"two binds, padded for one", attacker, bindPacket(2, 155), 1},
+		{"two binds, padded for two", attacker, bindPacket(2, 156), 2},
+		{"a short one of the client's", netip.AddrPort{}, bindPacket(1, 0), 1},
+		{"a challenge", attacker, packet.AppendFrame(nil, packet.FrameChallenge, nonce), 0},
+		{"a response", attacker, packet.AppendFrame(nil, packet.FrameResponse, nonce), 0},
+		{"padding", attacker, make([]byte, 50), 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				w := newWorld(t, worldConfig{link: near})
+				w.server.e.receipt = func(seen netip.AddrPort, _ uint64, _ time.Time) []byte {
+					return append(packet.AppendObserved(nil, seen), make([]byte, packet.ReceiptSize-packet.ObservedSize)...)
+				}
+				w.client.send(wire.Reliable, "x")
+				time.Sleep(time.Second)
+				home := w.server.l.Remote()
+				from := tt.from
+				if !from.IsValid() {
+					from = home
+				}
+				r := newRecord(w.net)
+				probe := w.capture(r, func() { w.client.say(tt.body) })
+				w.net.Inject(from, w.addr, probe.p)
+				time.Sleep(100 * time.Millisecond)
+				sent := sentTo(r.take(), from)
+				bytes := 0
+				for _, p := range sent {
+					bytes += len(p.p)
+				}
+				if len(sent) != tt.bound || from == attacker && bytes > len(probe.p) {
+					t.Errorf("%d bytes are answered by %d in %d packets", len(probe.p), bytes, len(sent))
+				}
+				if from == home { // the client has opened it
+					return
+				}
+				answers := w.bounds(sent)
+				if len(answers) != tt.bound {
+					t.Errorf("%d answers", len(answers))
+				}
+				for _, m := range answers {
+					if seen, err := packet.ParseObserved(m.Receipt.Append(nil)); m.Observed != from || seen != from || err != nil {
+						t.Errorf("seen at %v, with a receipt for %v, %v; it came from %v", m.Observed, seen, err, from)
+					}
+				}
+				if w.server.l.roam != nil || w.server.l.Remote() != home {
+					t.Error("it proposed the address")
+				}
+			})
+		})
+	}
+}
+
+// A Bind beside a message does not add to what may go to an address that is not
+// proven.
+func TestBindKeepsToTheBudget(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, worldConfig{link: near})
+		w.client.send(wire.Reliable, "x")
+		time.Sleep(time.Second)
+		r := newRecord(w.net)
+		body := packet.AppendFrame(bindPacket(2, 0), packet.FrameControl, nil)
+		got, sent := 0, 0
+		for range 20 {
+			p := w.capture(r, func() { w.client.say(packet.Pad(body, 156-packet.Overhead)) })
+			for range 20 { // in flight, and lost
+				w.server.put(wire.Reliable, make([]byte, 300))
+			}
+			w.server.s.Flush()
+			w.net.Inject(attacker, w.addr, p.p)
+			got += len(p.p)
+			time.Sleep(60 * time.Millisecond)
+			for _, p := range sentTo(r.take(), attacker) {
+				sent += len(p.p)
+			}
+			if sent > challengeBudget*got {
+				t.Fatalf("%d bytes for %d", sent, got)
+			}
+		}
+		if sent < 2*got {
+			t.Errorf("%d bytes for %d: the test shows nothing", sent, got)
+		}
+	})
+}
+
 // A Bind does not propose an address at the second socket, nor anything else
 // that comes there.
 func TestSecondSocketMovesNothing(t *testing.T) {
@@ -314,13 +437,15 @@ func TestSecondSocketMovesNothing(t *testing.T) {
 		w.server.e.StartSecond(udp.New(second), func([]byte, netip.AddrPort, time.Time) []byte { return nil })
 		at := second.AddrPort()
 		r := newRecord(w.net)
-		bind := w.capture(r, func() { w.client.say(packet.AppendFrame(nil, packet.FrameBind, make([]byte, nonceSize))) })
-		w.net.Inject(attacker, at, bind.p)
+		for _, size := range []int{0, 96} { // the first one is shorter than its answer
+			bind := w.capture(r, func() { w.client.say(bindPacket(1, size)) })
+			w.net.Inject(attacker, at, bind.p)
+		}
 		other := w.capture(r, func() { w.client.send(wire.Unreliable, "x") })
 		w.net.Inject(attacker, at, other.p)
 		time.Sleep(100 * time.Millisecond)
 		answers := sentTo(r.take(), attacker)
-		if len(answers) != 1 || answers[0].from != at {
+		if len(answers) != 1 || answers[0].from != at || len(answers[0].p) > 96 {
 			t.Errorf("answers: %v", answers)
 		}
 		if w.server.l.roam != nil || w.server.s.Counts().Moves.Load() != 0 || len(w.server.in.of(wire.Unreliable)) != 0 {

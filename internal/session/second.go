@@ -23,7 +23,6 @@ func (e *Endpoint) StartSecond(sock *udp.Socket, stranger func(p []byte, from ne
 	}
 	e.wg.Go(func() { // ended by the closed socket
 		ms := []udp.Message{{Buf: make([]byte, packet.ReadSize)}}
-		out := make([]byte, packet.MaxSize)
 		for {
 			n, err := sock.Read(ms)
 			if err != nil {
@@ -36,7 +35,7 @@ func (e *Endpoint) StartSecond(sock *udp.Socket, stranger func(p []byte, from ne
 				if id, ok := packet.Receiver(p); !ok {
 					answer = stranger(p, m.Addr, now)
 				} else if l := e.find(id); l != nil {
-					answer = l.receiveSecond(p, out, m.Addr, now)
+					answer = l.receiveSecond(p, m.Addr, now)
 				}
 				if answer != nil {
 					sock.Write([]udp.Message{{Buf: answer, Addr: m.Addr, Local: m.Local}})
@@ -53,7 +52,7 @@ func (e *Endpoint) find(id packet.ID) *Link {
 }
 
 // receiveSecond answers a Bind that came to the second socket.
-func (l *Link) receiveSecond(p, out []byte, from netip.AddrPort, now time.Time) []byte {
+func (l *Link) receiveSecond(p []byte, from netip.AddrPort, now time.Time) []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	body, _, _, err := l.crypt.Open(p, now)
@@ -62,9 +61,8 @@ func (l *Link) receiveSecond(p, out []byte, from netip.AddrPort, now time.Time) 
 		return nil
 	}
 	t, frame, _, err := packet.NextFrame(body)
-	if err != nil || t != packet.FrameBind || len(frame) != nonceSize || l.over || l.e.receipt == nil || !l.meta.Take(metaRate, now) {
+	if err != nil || t != packet.FrameBind {
 		return nil
 	}
-	out = packet.AppendFrame(out[:packet.HeaderSize], packet.FrameBound, l.e.boundTo([nonceSize]byte(frame), from, uint64(l.s.id), now))
-	return l.crypt.Seal(out, l.peer)
+	return l.bound(frame, from, len(p), now)
 }

@@ -52,12 +52,32 @@ func (r *shift) init(e *Endpoint, batch int) {
 	}
 }
 
-// read reads until the socket is closed or another goroutine has taken over.
-func (r *shift) read() {
+// start has a goroutine of its own be the reader, ended by the closed socket.
+// The endpoint waits for it, until it is relieved: from then on a behaviour may
+// keep it for ever, and it is one of the sessions' goroutines.
+func (r *shift) start(begin func()) {
+	r.e.wg.add()
+	go func() {
+		relieved := true // where runtime.Goexit ends it in a turn
+		defer func() {
+			if relieved {
+				r.e.env.wg.done()
+			} else {
+				r.e.wg.done()
+			}
+		}()
+		begin()
+		relieved = !r.read()
+	}()
+}
+
+// read reads until the socket is closed, or another goroutine has taken over:
+// then it reports false.
+func (r *shift) read() bool {
 	for {
 		n, err := r.e.sock.Read(r.ms)
 		if err != nil {
-			return
+			return true
 		}
 		r.e.tx.hold()
 		now := time.Now()
@@ -66,7 +86,7 @@ func (r *shift) read() {
 			if n == len(r.ms) && runtime.GOMAXPROCS(0) > 2 || now.Before(r.until) {
 				r.dispatch()
 			} else if !r.run(now) {
-				return
+				return false
 			}
 		}
 		r.e.tx.release()
@@ -99,7 +119,7 @@ func (r *shift) run(now time.Time) bool {
 		t.Run()
 		if now := time.Now(); now.Sub(sent) > maxUnsent && r.number.Load() == n {
 			r.e.tx.release() // what has been answered does not wait for all of them
-			r.e.tx.hold()
+			r.holdAgain(n)
 			sent = now
 		}
 	}
@@ -144,19 +164,31 @@ func (r *shift) owe(over time.Duration) {
 
 // takeOver makes another goroutine the reader, if loan n is still under way.
 func (r *shift) takeOver(n uint32) {
-	if n == 0 {
+	if n == 0 || r.number.Load() != n {
 		return
 	}
+	r.e.env.wg.add() // before the reader may find that it is relieved, and end
 	r.e.turning.Lock()
 	mine := r.number.CompareAndSwap(n, 0)
 	r.e.turning.Unlock()
 	if !mine {
+		r.e.env.wg.done()
 		return
 	}
-	r.e.wg.Go(func() { // ended by the closed socket
+	r.start(func() {
 		r.owe(tookAway)
 		r.dispatch()
-		r.e.tx.release()
-		r.read()
+		r.e.tx.release() // what the relieved one has held
 	})
+	r.e.wg.done() // the relieved one's, which the sessions' count has now
+}
+
+// holdAgain holds the transmitter, unless another goroutine has become the
+// reader: nobody would release it.
+func (r *shift) holdAgain(n uint32) {
+	r.e.turning.Lock()
+	defer r.e.turning.Unlock()
+	if r.number.Load() == n {
+		r.e.tx.hold()
+	}
 }

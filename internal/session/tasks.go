@@ -15,13 +15,18 @@ type tasks struct {
 
 // Go runs f on a goroutine of its own.
 func (t *tasks) Go(f func()) {
-	t.mu.Lock()
-	t.n++
-	t.mu.Unlock()
+	t.add()
 	go func() {
 		defer t.done()
 		f()
 	}()
+}
+
+// add counts a goroutine that calls done in its end, or has it called.
+func (t *tasks) add() {
+	t.mu.Lock()
+	t.n++
+	t.mu.Unlock()
 }
 
 func (t *tasks) done() {

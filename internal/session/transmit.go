@@ -38,7 +38,6 @@ type transmitter struct {
 	slots    []byte
 	packer   packer
 	segments []segment
-	trouble  []*Link // of the round under way
 
 	later     sync.Mutex
 	repeats   []repeat // in the order of their times
@@ -83,7 +82,7 @@ func (t *transmitter) flush(l *Link) {
 	t.run()
 }
 
-// sendRaw queues a copy of a packet; the oldest go when there are too many.
+// sendRaw queues a copy of a packet, or drops it when too many wait.
 func (t *transmitter) sendRaw(p []byte, to netip.AddrPort, source netip.Addr) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -94,7 +93,9 @@ func (t *transmitter) sendRaw(p []byte, to netip.AddrPort, source netip.Addr) {
 	t.raw = append(t.raw, rawPacket{append([]byte(nil), p...), to, source})
 }
 
-// hold lets nobody begin to send until release: the reader has more to list.
+// hold lets nobody begin to send until release: the reader has more to list. The
+// reader releases what it holds before it reads on; one that is relieved leaves
+// that to whoever relieves it, and does not hold again.
 func (t *transmitter) hold() {
 	t.mu.Lock()
 	t.held = true
@@ -156,7 +157,6 @@ func (t *transmitter) round() bool {
 	if cap(t.segments) > maxSegments {
 		t.segments = nil
 	}
-	t.tellTroubled()
 	return true
 }
 
@@ -232,17 +232,6 @@ func (t *transmitter) repeat() {
 		t.later.Unlock()
 		t.run()
 	}
-}
-
-// troubled has a link's session told of what went wrong while it sent.
-func (t *transmitter) troubled(l *Link) { t.trouble = append(t.trouble, l) }
-
-func (t *transmitter) tellTroubled() {
-	for i, l := range t.trouble {
-		t.trouble[i] = nil
-		t.e.wg.Go(func() { l.pump(nil) }) // it may send, which only another goroutine can wait for
-	}
-	t.trouble = t.trouble[:0]
 }
 
 func (t *transmitter) close() {
