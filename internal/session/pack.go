@@ -23,7 +23,7 @@ type packer struct {
 // frame adds a frame to the packet under way, or begins another one.
 func (k *packer) frame(t packet.FrameType, body []byte, twice bool) {
 	size := packet.FrameHeaderSize + len(body)
-	if k.p != nil && (len(k.p)+size > packet.HeaderSize+packet.MaxBody || twice != k.twice) {
+	if k.p != nil && (len(k.p)+size > packet.HeaderSize+k.l.maxBody() || twice != k.twice) {
 		k.close()
 	}
 	if k.p == nil {
@@ -161,7 +161,7 @@ func (l *Link) drained() <-chan struct{} {
 
 func (l *Link) sendControl(k *packer) {
 	for rest := l.control; len(rest) > 0; {
-		n := wholeFrames(rest, maxDatagramFrame)
+		n := wholeFrames(rest, l.maxBody()-packet.FrameHeaderSize)
 		k.frame(packet.FrameControl, rest[:n], false)
 		rest = rest[n:]
 	}

@@ -13,6 +13,18 @@ import (
 // pairWindow is the replay window of pairs, whose packets take two ways.
 const pairWindow = 4096
 
+// maxPairBody is the largest body of a pair's packet: one that the server relays
+// travels in another packet.
+const maxPairBody = packet.MaxBody - packet.FrameHeaderSize - relayHeader - packet.Overhead
+
+// maxBody is the largest body of the link's packets.
+func (l *Link) maxBody() int {
+	if l.pair != nil {
+		return maxPairBody
+	}
+	return packet.MaxBody
+}
+
 // probeSize is what a probe is padded to.
 const probeSize = 64
 

@@ -220,3 +220,40 @@ func (w *trio) until(state path.State, in bool, limit time.Duration) {
 		return (w.friends[0].state() == state) == in && (w.friends[1].state() == state) == in
 	})
 }
+
+// A pair's packets fit into the server's when they are relayed, whatever is
+// packed together.
+func TestPairPacketsFitTheRelay(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newTrio(t, 1, simnet.Link{Delay: time.Millisecond}, simnet.PortRestricted(), simnet.PortRestricted())
+		a, b := w.friends[0], w.friends[1]
+		const n = 200
+		for i := range n {
+			for _, m := range []struct {
+				d    wire.Delivery
+				size int
+			}{{wire.Reliable, 40 + 37*i%3000}, {wire.Unreliable, 1 + 53*i%1090}, {wire.Sequenced(uint16(i)), 1 + 71*i%1090}} {
+				if err := a.pair.PutEvent(&wire.Event{Code: 1, Delivery: m.d, Body: wire.Body{Payload: make([]byte, m.size)}}); err != nil {
+					t.Fatal(m.d, m.size, err)
+				}
+			}
+			a.pair.Flush()
+			time.Sleep(20 * time.Millisecond)
+		}
+		time.Sleep(3 * time.Second)
+		got := 0
+		b.box.mu.Lock()
+		for _, l := range b.box.got {
+			got += len(l)
+		}
+		b.box.mu.Unlock()
+		if got != 3*n {
+			t.Errorf("%d messages came, want %d", got, 3*n)
+		}
+		for _, f := range w.friends {
+			if r := f.s.counts.Refused.Load(); r > 0 {
+				t.Errorf("%d packets were too large to be relayed", r)
+			}
+		}
+	})
+}
