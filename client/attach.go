@@ -132,6 +132,9 @@ func (p *port) connect(ctx context.Context, l *session.Link, k knocked, ticket [
 // rerouted is told by the session that unreliable messages go another way.
 func (c *Client) rerouted(datagrams bool) {
 	c.queue.tell()
+	if datagrams && c.paired() {
+		c.tellCandidates()
+	}
 	if !datagrams {
 		wake(c.detached)
 	}

@@ -76,10 +76,10 @@ func (c *Client) handle(b *batch) {
 	if b.buf == nil {
 		return
 	}
-	n := b.buf.Size()
+	n, from := b.buf.Size(), b.from
 	b.release()
 	c.queue.handled(n)
-	c.session.Credit(n)
+	from.Credit(n)
 }
 
 func (c *Client) isClosing() bool {
@@ -101,8 +101,13 @@ func (c *Client) frame(f *frame) {
 		c.pathChanged()
 	case wire.KindGroupEntry:
 		c.groupEntry(f.entry)
+	case wire.KindPairPath:
+		if c.cfg.OnPath != nil && c.begin() {
+			c.cfg.OnPath(f.Sender, *f.path)
+			c.end()
+		}
 	case wire.KindGroupMessage:
-		c.groupMessage(&f.GroupMessage, time.Time{})
+		c.groupMessage(&f.GroupMessage, f.pair, time.Time{})
 	}
 }
 

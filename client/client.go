@@ -35,6 +35,7 @@ type Client struct {
 	moved     chan struct{}          // holds a token when the port has another socket
 	elsewhere chan struct{}          // holds a token when UDP may get through that did not
 
+	pairs  pairs
 	calls  session.Calls
 	queue  queue
 	counts counts
@@ -70,6 +71,7 @@ func newClient(cfg Config, env *session.Env, in *session.Admission, asked time.T
 	if n := int(in.Limits.Frame); n > 0 { // what the server takes
 		c.env.FrameLimit = min(c.env.FrameLimit, n)
 	}
+	c.pairs.init(c.cfg.Limits)
 	c.queue.init()
 	c.early.init()
 	return c
@@ -83,6 +85,9 @@ func (c *Client) over(conn *session.Conn, in *session.Admission, host string) {
 	}
 	c.host, c.first = host, in.Datagrams
 	c.session.Agree(session.Hooks{Changed: c.rerouted, Offered: c.offered})
+	if p, err := c.cfg.openPort(context.Background(), c.env); err == nil { // else beside tries again
+		c.port.Store(p)
+	}
 }
 
 // offered is told by the session of an answer to Attach.
@@ -96,6 +101,7 @@ func (c *Client) offered(dg *wirepb.Datagrams) {
 
 // start begins to read and to call back, and waits for OnOpen.
 func (c *Client) start() {
+	c.session.OnPairs(pairer{c})
 	c.session.Start(&reader{c: c}) // ended by the connection's end
 	c.session.Ping()               // an error says that the session is over already
 	c.keeper.Go(c.keepAlive)       // ended by the reader's end

@@ -47,6 +47,7 @@ type Config struct {
 	// ListenPacket opens the socket for udp:// and for UDP beside a stream; nil
 	// means one of the system's on any port.
 	ListenPacket func(ctx context.Context) (net.PacketConn, error)
+	RelayOnly    bool     // neither seek direct paths to other clients, nor let them know this one's addresses
 	StreamOnly   bool     // speak no UDP beside streams
 	Simulate     Simulate // a worse network than there is
 
@@ -55,12 +56,13 @@ type Config struct {
 
 	// The callbacks; each may be nil. They may run before Dial has returned.
 
-	OnOpen      func(*Client)    // first, and before Dial returns: what the others need of the Client can be stored here
-	OnEvent     func(wire.Event) // the server tells; lent
-	OnOperation func(*Operation) // the server asks or tells; without it what asks is failed with ResultUnknown; lent
-	OnGroup     func(*Group)     // this client has joined a group; set the group's callbacks here
-	OnDatagrams func(up bool)    // unreliable and sequenced messages go by UDP from now on, or by the stream again: told on change, not for udp://
-	OnClose     func(error)      // once, last; the error is a *CloseError
+	OnOpen      func(*Client)            // first, and before Dial returns: what the others need of the Client can be stored here
+	OnEvent     func(wire.Event)         // the server tells; lent
+	OnOperation func(*Operation)         // the server asks or tells; without it what asks is failed with ResultUnknown; lent
+	OnGroup     func(*Group)             // this client has joined a group; set the group's callbacks here
+	OnDatagrams func(up bool)            // unreliable and sequenced messages go by UDP from now on, or by the stream again: told on change, not for udp://
+	OnPath      func(id wire.ID, p Path) // another client of a group is reached another way; the last word counts
+	OnClose     func(error)              // once, last; the error is a *CloseError
 
 	// lookup finds a host's addresses for UDP; nil asks the system. A test's.
 	lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)

@@ -32,6 +32,7 @@ type held struct {
 
 type heldMessage struct {
 	wire.GroupMessage // owns its bytes
+	pair              *pair
 	at                time.Time
 }
 
@@ -47,7 +48,7 @@ func (e *early) init() {
 
 // hold keeps a copy of m, which came at the given time, and reports whether
 // there was room. in says that this client is in the group.
-func (e *early) hold(m *wire.GroupMessage, at time.Time, in bool) bool {
+func (e *early) hold(m *wire.GroupMessage, by *pair, at time.Time, in bool) bool {
 	h := e.groups[m.Group]
 	if h == nil {
 		if !in && e.strange() >= earlyGroups {
@@ -55,7 +56,7 @@ func (e *early) hold(m *wire.GroupMessage, at time.Time, in bool) bool {
 		}
 		h = &held{strange: !in}
 	}
-	kept := heldMessage{*m, at}
+	kept := heldMessage{*m, by, at}
 	if h.bytes+kept.size() > earlyBytes {
 		return false
 	}
@@ -103,6 +104,7 @@ func (e *early) expire(now time.Time) (dropped uint64) {
 	for id, h := range e.groups {
 		for len(h.messages) > 0 && now.Sub(h.messages[0].at) >= earlyTTL {
 			h.bytes -= h.messages[0].size()
+			h.messages[0].pair.lost(&h.messages[0].GroupMessage)
 			h.messages = h.messages[1:]
 			e.n--
 			dropped++

@@ -21,6 +21,9 @@ var (
 )
 
 var (
+	// ErrNoPair says that this client and the other share no group by which they
+	// could reach each other, or that one of them does not speak UDP.
+	ErrNoPair = errors.New("client: no pair with that member")
 	// ErrNotAsked says that the server waits for no answer, or has had it.
 	ErrNotAsked = errors.New("client: no answer is awaited")
 	// ErrPin says that a server is not the one that Config.Pin names.

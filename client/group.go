@@ -41,6 +41,7 @@ type Group struct {
 
 	mu         sync.Mutex
 	members    map[wire.ID]Member
+	told       map[wire.ID]struct{} // those of them whose OnJoin has returned
 	properties wire.Params
 	over       bool
 }

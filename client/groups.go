@@ -54,6 +54,7 @@ func (c *Client) joined(m *wirepb.GroupEntry) {
 		c.end()
 	}
 	c.tellJoins(g, members)
+	c.startPairs(g, members)
 	c.ack(g, m.Position)
 	c.recall(g)
 }
@@ -88,6 +89,7 @@ func (c *Client) othersJoined(g *Group, position uint64, e *wirepb.Joined) {
 		return
 	}
 	c.tellJoins(g, members)
+	c.startPairs(g, members)
 	c.ack(g, position)
 	c.recall(g)
 }
@@ -179,20 +181,27 @@ func (c *Client) ack(g *Group, position uint64) {
 // recall handles again what was held until a join.
 func (c *Client) recall(g *Group) {
 	for _, m := range c.early.take(g.id) {
-		c.groupMessage(&m.GroupMessage, m.at)
+		c.groupMessage(&m.GroupMessage, m.pair, m.at)
 	}
 	c.counts.earlyHeld.Store(int64(c.early.n))
 }
 
-// groupMessage handles a message of a group. at is when it came if it has been
-// held since, else zero.
-func (c *Client) groupMessage(m *wire.GroupMessage, at time.Time) {
+// groupMessage handles a message of a group, by a pair or of the server's. at is
+// when it came if it has been held since, else zero.
+func (c *Client) groupMessage(m *wire.GroupMessage, by *pair, at time.Time) {
 	if c.isClosing() {
 		c.counts.earlyDropped.Add(heldBefore(at))
 		return
 	}
 	g := c.Group(m.Group)
-	when, from, err := c.judge(g, m)
+	var when moment
+	var from Member
+	var err error
+	if by != nil {
+		when, from = c.judgePair(g, m)
+	} else {
+		when, from, err = c.judge(g, m)
+	}
 	switch {
 	case err != nil:
 		c.broken("%v", err)
@@ -202,8 +211,9 @@ func (c *Client) groupMessage(m *wire.GroupMessage, at time.Time) {
 		if at.IsZero() {
 			at = time.Now()
 		}
-		if !c.early.hold(m, at, g != nil) {
+		if !c.early.hold(m, by, at, g != nil) {
 			c.counts.earlyDropped.Add(1)
+			by.lost(m)
 		}
 		c.counts.earlyHeld.Store(int64(c.early.n))
 	case g.own(m) && !c.cfg.Loopback:

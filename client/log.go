@@ -46,6 +46,7 @@ func (g *Group) remove(id wire.ID, epoch uint64) (Member, bool) {
 		return Member{}, false
 	}
 	delete(g.members, id)
+	delete(g.told, id)
 	return m, true
 }
 

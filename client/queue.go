@@ -18,12 +18,15 @@ type frame struct {
 	request           uint32             // of an operation
 	wire.GroupMessage                    // of an event and an operation too, as far as they go
 	entry             *wirepb.GroupEntry // of a group entry
+	path              *Path              // of word by tellPath
+	pair              *pair              // that a group message has come by; nil for the server's
 }
 
 // batch is the frames of one read, views of one buffer.
 type batch struct {
 	frames []frame
-	buf    *session.Buffer // nil for what no read has brought
+	from   *session.Session // whose credit it is
+	buf    *session.Buffer  // nil for what no read has brought
 }
 
 var batches = sync.Pool{New: func() any { return new(batch) }}
@@ -31,7 +34,7 @@ var batches = sync.Pool{New: func() any { return new(batch) }}
 // release gives the buffer back.
 func (b *batch) release() {
 	b.buf.Release()
-	b.buf = nil
+	b.buf, b.from = nil, nil
 	clear(b.frames)
 	b.frames = b.frames[:0]
 	batches.Put(b)
@@ -77,6 +80,16 @@ func (q *queue) tell() {
 		q.told = true
 		q.batches = append(q.batches, &batch{frames: []frame{{kind: wire.KindPath}}})
 	}
+	q.mu.Unlock()
+	q.signal()
+}
+
+// tellPath queues word of a pair's path.
+func (q *queue) tellPath(id wire.ID, p Path) {
+	f := frame{kind: wire.KindPairPath, path: &p}
+	f.Sender = id
+	q.mu.Lock()
+	q.batches = append(q.batches, &batch{frames: []frame{f}})
 	q.mu.Unlock()
 	q.signal()
 }

@@ -66,7 +66,8 @@ func (r *reader) EndRead() error {
 		return nil
 	}
 	r.batch = nil
-	r.c.session.Charge(b.buf.Size())
+	b.from = r.c.session
+	b.from.Charge(b.buf.Size())
 	if r.c.queue.push(b) > maxBehind {
 		return &CloseError{Code: wire.CodeOverloaded, Text: "callbacks do not keep up"}
 	}

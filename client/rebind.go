@@ -42,6 +42,7 @@ func (c *Client) renew(ctx context.Context, p *port) error {
 	}
 	c.counts.moves.Add(1)
 	wake(c.moved)
+	c.renewPairs()
 	return nil
 }
 
@@ -66,6 +67,7 @@ func (c *Client) keepUDP() {
 		helpers.Go(func() { c.keepSocket(ctx) }) // likewise
 	}
 	<-c.session.Done()
+	c.endPairs()
 	cancel()
 	helpers.Wait()
 	if p := c.port.Load(); p != nil {

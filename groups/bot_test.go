@@ -27,6 +27,10 @@ type bot struct {
 	messages  []wire.GroupMessage
 	log       []string // of both, in short
 	responses []wire.Response
+	pairs     []*wirepb.Pair
+	unpaired  []uint32
+	punches   []*wirepb.Punch
+	relayed   [][]byte  // bodies
 	closed    wire.Code // the server's last word
 }
 
@@ -120,6 +124,20 @@ func (b *bot) frame(k wire.Kind, body []byte) {
 		var m wire.Response
 		b.check(m.Parse(body))
 		b.responses = append(b.responses, m)
+	case wire.KindPair:
+		m := new(wirepb.Pair)
+		b.check(wire.Unmarshal(body, m))
+		b.pairs = append(b.pairs, m)
+	case wire.KindUnpair:
+		m := new(wirepb.Unpair)
+		b.check(wire.Unmarshal(body, m))
+		b.unpaired = append(b.unpaired, m.Slot)
+	case wire.KindPunch:
+		m := new(wirepb.Punch)
+		b.check(wire.Unmarshal(body, m))
+		b.punches = append(b.punches, m)
+	case wire.KindRelay:
+		b.relayed = append(b.relayed, body)
 	case wire.KindClose:
 		var m wirepb.Close
 		b.check(wire.Unmarshal(body, &m))

@@ -2,6 +2,7 @@ package groups
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/troupe-go/troupe/peers"
 	"github.com/troupe-go/troupe/wire"
@@ -61,6 +62,15 @@ type MemberLeft struct {
 type GroupDestroyed struct {
 	Group  *Group
 	Reason wire.Code
+}
+
+// PathChanged tells the owner that two members reach each other directly now, or
+// no longer do and talk by the server's relay again.
+type PathChanged struct {
+	Group  *Group
+	A, B   *peers.Peer
+	Direct bool
+	RTT    time.Duration // of the direct path, as the slower end has measured it
 }
 
 // PropertiesChanged tells the owner that properties have changed; null values

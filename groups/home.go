@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/troupe-go/troupe/actor"
+	"github.com/troupe-go/troupe/internal/session"
 	"github.com/troupe-go/troupe/peers"
 	"github.com/troupe-go/troupe/wire"
 )
@@ -14,6 +15,8 @@ import (
 // home is the groups of a system and the actor that is their parent.
 type home struct {
 	ref actor.Ref
+
+	pairs pairs
 
 	mu     sync.RWMutex
 	groups map[wire.ID]*Group
@@ -24,7 +27,9 @@ func homeOf(sys *actor.System) *home {
 		ref := sys.Spawn(actor.Props{Name: "groups", NeverBlocks: true}, func() actor.Behavior {
 			return actor.Func(func(*actor.Context) {}) // it is there to be stopped
 		})
-		return &home{ref: ref, groups: make(map[wire.ID]*Group)}
+		h := &home{ref: ref, groups: make(map[wire.ID]*Group)}
+		h.pairs.pairs, h.pairs.observed = make(map[couple]*pair), (*session.Session).Observed
+		return h
 	})
 }
 

@@ -17,6 +17,8 @@ type Options struct {
 	Payload      []byte        // given to every member as it joins; at most 4 KiB
 	KeepEmpty    bool          // the group may be empty: it ends only by Destroy or with its owner
 	ServerMember bool          // the server is a member: the owner gets what members send
+	RelayOnly    bool          // members do not look for direct paths, and learn nothing of each other's addresses by this group; else they do
+	PunchAtJoin  bool          // direct paths are looked for as members join, rather than with their first message to each other
 	Quiet        bool          // members are not told of each other: for large audiences
 	Writable     bool          // members may change the group's properties
 	MaxMembers   int           // 0 means 256, the most for a group that is not Quiet, and 10,000 for one that is

@@ -1,6 +1,7 @@
 package groups
 
 import (
+	"github.com/troupe-go/troupe/internal/session"
 	"github.com/troupe-go/troupe/peers"
 	"github.com/troupe-go/troupe/wire"
 )
@@ -28,12 +29,51 @@ func (sh *shell) admit(m *member) (Result, bool) {
 }
 
 // open implements outlet.
-func (sh *shell) open() { sh.publish() }
+func (sh *shell) open() {
+	for _, fresh := range sh.fresh {
+		sh.pairUp(fresh)
+	}
+	sh.publish()
+}
+
+// maxPaired is the largest group whose members are paired: beyond it pairs cost
+// more than they save.
+const maxPaired = 64
+
+// pairUp pairs a new member with the others, those of the same entry once.
+func (sh *shell) pairUp(fresh *seat) {
+	if len(sh.core.members) > maxPaired {
+		return
+	}
+	for _, m := range sh.core.members {
+		if m.who == fresh {
+			return // who comes behind is paired in its own turn
+		}
+		if s, ok := m.who.(*seat); ok {
+			told := sh.g.home.pairs.join(sh.g, s, fresh)
+			told.measure()
+			sh.owe(told)
+		}
+	}
+}
+
+// owe has sessions flushed at the end of the batch.
+func (sh *shell) owe(u unsent) {
+	for _, s := range u {
+		if _, ok := sh.owed[s]; !ok {
+			if sh.owed == nil {
+				sh.owed = make(map[*session.Session]struct{})
+			}
+			sh.owed[s] = struct{}{}
+		}
+	}
+}
 
 // dismiss implements outlet.
 func (sh *shell) dismiss(m *member) {
 	if s, ok := m.who.(*seat); ok { // not the server
 		s.gone.Store(true)
+		sh.owe(sh.g.home.pairs.leave(sh.g, s))
 		sh.g.index.Delete(m.id)
 		s.conn.RemoveRoute(sh.g.id)
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/troupe-go/troupe/actor"
+	"github.com/troupe-go/troupe/internal/session"
 	"github.com/troupe-go/troupe/wire"
 )
 
@@ -26,6 +27,8 @@ type shell struct {
 	moved    bool   // the view is out of date
 	tail     []byte // frames for all members that have not been sent
 	tailed   int    // how many
+
+	owed map[*session.Session]struct{} // those of pairs, of other groups' members too, that are to be flushed
 }
 
 // Receive implements actor.Behavior.
@@ -179,6 +182,10 @@ func (sh *shell) BatchEnd() {
 		sh.dirty[i] = nil
 	}
 	sh.dirty = sh.dirty[:0]
+	for s := range sh.owed {
+		s.Flush()
+	}
+	sh.owed = nil
 	if cap(sh.core.frame) > keepScratch {
 		sh.core.frame = nil
 	}

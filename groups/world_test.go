@@ -27,6 +27,7 @@ type world struct {
 	owner *actortest.Probe
 
 	started chan *peers.Peer
+	paired  bool // later connections may have pairs
 }
 
 // crowd connects n bots.
@@ -105,7 +106,11 @@ func (w *world) serve(c *session.Conn, welcome bool) *peers.Peer {
 			return nil
 		}
 	}
-	in.Start(session.New(id, c, w.env, true))
+	s := session.New(id, c, w.env, true)
+	if w.paired {
+		s.Agree(session.Hooks{})
+	}
+	in.Start(s)
 	return <-w.started
 }
 

@@ -113,7 +113,8 @@ func TestFlipped(t *testing.T) {
 
 func known(k Kind) bool {
 	switch k {
-	case KindHello, KindWelcome, KindRefuse, KindClose, KindPath, KindDatagrams, KindAttach, KindGroupEntry, KindGroupSet:
+	case KindHello, KindWelcome, KindRefuse, KindClose, KindPath, KindDatagrams, KindAttach, KindGroupEntry, KindGroupSet,
+		KindPair, KindUnpair, KindCandidates, KindPunch, KindPairPath:
 		return true
 	}
 	return newMessage(k) != nil

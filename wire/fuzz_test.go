@@ -100,6 +100,10 @@ func FuzzRefuse(f *testing.F)     { fuzzCold(f, KindRefuse) }
 func FuzzClose(f *testing.F)      { fuzzCold(f, KindClose) }
 func FuzzPath(f *testing.F)       { fuzzCold(f, KindPath) }
 func FuzzDatagrams(f *testing.F)  { fuzzCold(f, KindDatagrams) }
+func FuzzPair(f *testing.F)       { fuzzCold(f, KindPair) }
+func FuzzCandidates(f *testing.F) { fuzzCold(f, KindCandidates) }
+func FuzzPunch(f *testing.F)      { fuzzCold(f, KindPunch) }
+func FuzzPairPath(f *testing.F)   { fuzzCold(f, KindPairPath) }
 func FuzzGroupEntry(f *testing.F) { fuzzCold(f, KindGroupEntry) }
 func FuzzGroupSet(f *testing.F)   { fuzzCold(f, KindGroupSet) }
 

@@ -25,11 +25,19 @@ const (
 	KindAttach    Kind = 12 // Attach, client to server
 	KindSequenced Kind = 13 // a sequence number of 4 bytes and a frame of a sequenced message
 
+	KindRelay Kind = 14 // a packet between two clients that can't reach each other directly, where a stream carries it
+
 	KindGroupEntry   Kind = 16 // GroupEntry, server to client
 	KindGroupMessage Kind = 17 // GroupMessage*, server to client
 	KindGroupSend    Kind = 18 // GroupSend*, client to server
 	KindGroupAck     Kind = 19 // GroupAck*, client to server
 	KindGroupSet     Kind = 20 // GroupSet, client to server
+
+	KindPair       Kind = 21 // Pair, server to client
+	KindUnpair     Kind = 22 // Unpair, server to client
+	KindCandidates Kind = 23 // Candidates, client to server
+	KindPunch      Kind = 24 // Punch, server to client
+	KindPairPath   Kind = 25 // PairPath, client to server
 )
 
 // Skippable reports whether a receiver that does not know k skips the frame
@@ -65,6 +73,8 @@ func (k Kind) String() string {
 		return "attach"
 	case KindSequenced:
 		return "sequenced"
+	case KindRelay:
+		return "relay"
 	case KindGroupEntry:
 		return "group entry"
 	case KindGroupMessage:
@@ -75,6 +85,16 @@ func (k Kind) String() string {
 		return "group ack"
 	case KindGroupSet:
 		return "group set"
+	case KindPair:
+		return "pair"
+	case KindUnpair:
+		return "unpair"
+	case KindCandidates:
+		return "candidates"
+	case KindPunch:
+		return "punch"
+	case KindPairPath:
+		return "pair path"
 	}
 	return "kind " + strconv.Itoa(int(k))
 }

@@ -391,6 +391,16 @@ func newGenerated(k Kind) proto.Message {
 		return new(pb.GroupAck)
 	case KindGroupSet:
 		return new(pb.GroupSet)
+	case KindPair:
+		return new(pb.Pair)
+	case KindUnpair:
+		return new(pb.Unpair)
+	case KindCandidates:
+		return new(pb.Candidates)
+	case KindPunch:
+		return new(pb.Punch)
+	case KindPairPath:
+		return new(pb.PairPath)
 	}
 	panic("no message of kind " + k.String())
 }

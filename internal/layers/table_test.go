@@ -15,13 +15,13 @@ var layers = []layer{
 	{path: "internal/handshake"},
 	{path: "internal/link", tests: []string{"internal/simnet"}},
 	{path: "internal/simnet"}, // for tests
-	{path: "internal/session", imports: []string{"wire", "internal/packet", "internal/udp", "internal/reliable"}, tests: []string{"internal/simnet"}},
-	{path: "client", imports: []string{"wire", "internal/session", "internal/packet", "internal/udp", "internal/handshake"}, tests: []string{"internal/simnet"}},
+	{path: "internal/session", imports: []string{"wire", "internal/packet", "internal/udp", "internal/reliable", "internal/link"}, tests: []string{"internal/simnet"}},
+	{path: "client", imports: []string{"wire", "internal/session", "internal/packet", "internal/udp", "internal/handshake", "internal/link"}, tests: []string{"internal/simnet"}},
 
 	{path: "actor"},
 	{path: "transport", imports: []string{"wire", "internal/session", "internal/packet", "internal/udp", "internal/handshake", "actor"}, tests: []string{"client", "internal/simnet", "internal/reliable"}},
 	{path: "peers", imports: []string{"wire", "internal/session", "actor", "transport"}, tests: []string{"client"}},
-	{path: "groups", imports: []string{"wire", "internal/session", "actor", "transport", "peers"}, tests: []string{"client"}},
+	{path: "groups", imports: []string{"wire", "internal/packet", "internal/session", "actor", "transport", "peers"}, tests: []string{"client"}},
 	{path: "s2s", imports: []string{"wire", "internal/session", "actor", "transport", "peers"}},
 	{path: "", imports: []string{"wire", "internal/session", "actor", "transport", "peers", "groups", "s2s"}, tests: []string{"client"}},
 
@@ -29,6 +29,7 @@ var layers = []layer{
 	{path: "bench", imports: public},
 	{path: "internal/layers"},
 	{path: "internal/docs"},
+	{path: "internal/natlab", imports: []string{"wire", "client", "actor", "transport", "peers", "groups", ""}, tests: []string{"internal/reliable"}},
 	{path: "internal/endtoend", tests: append([]string{"internal/session", "internal/simnet"}, public...)},
 }
 

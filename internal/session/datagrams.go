@@ -29,19 +29,26 @@ type datagrams struct {
 	told     atomic.Bool   // the Receiver has been told so
 	sequence atomic.Uint32 // of the last sequenced message sent
 
+	relays     atomic.Pointer[map[uint32]relayTarget] // pairs; nil without any
+	relayedOut atomic.Uint64                          // reliable packets of pairs that went by the stream
+
+	pairs atomic.Pointer[Pairer]
+
 	order ordering // of those received; decoding's
 
 	way    sync.Mutex // held while link or up change, so that Changed tells it in order
 	left   bool       // way's: the session is over, and gets no link any more
 	upTold bool       // what Changed was last told; guarded by way
 
-	mu      sync.Mutex
-	pending []*Buffer // frames for whoever decodes, oldest first
-	bytes   int       // of them
-	fault   error     // what ends the session, behind them
-	waiting bool      // a group holds decoding up
-	starved bool      // something was left in the channels because so much is pending
-	past    Sent      // by links that have been given up
+	mu           sync.Mutex
+	pending      []*Buffer // frames for whoever decodes, oldest first
+	bytes        int       // of them
+	fault        error     // what ends the session, behind them
+	waiting      bool      // a group holds decoding up
+	starved      bool      // something was left in the channels because so much is pending
+	relaying     Bucket    // what this session has had relayed, in packets
+	relayedBytes Bucket    // and in bytes
+	past         Sent      // by links that have been given up
 }
 
 // NewDatagram makes the session of a finished handshake that a link carries

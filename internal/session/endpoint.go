@@ -31,6 +31,7 @@ type Endpoint struct {
 	tx     transmitter
 	wheel  wheel
 	acks   wheel
+	steps  wheel // of pairs' paths
 	watch  wheel
 	counts EndpointCounts
 
@@ -40,6 +41,8 @@ type Endpoint struct {
 	over   bool
 
 	turning sync.Mutex // of the reader's turns
+
+	forwards []forward // relayed packets of the packet under way; the reader's
 
 	touched []*Link // in the read under way; the reader's
 }
@@ -73,6 +76,7 @@ func NewEndpoint(sock *udp.Socket, env *Env, cfg EndpointConfig) *Endpoint {
 	e.tx.init(e, cfg.Batch)
 	e.wheel = wheel{e: e, interval: wheelTick, visit: (*Link).tick}
 	e.acks = wheel{e: e, interval: ackTick, visit: (*Link).acknowledge}
+	e.steps = wheel{e: e, interval: time.Millisecond, visit: (*Link).stepped}
 	e.watch = wheel{e: e, interval: watchTick, visit: (*Link).look}
 	return e
 }
@@ -219,4 +223,9 @@ func (e *Endpoint) packet(p []byte, from netip.AddrPort, local netip.Addr, now t
 		l.touched = true
 		e.touched = append(e.touched, l)
 	}
+	for i := range e.forwards {
+		e.forwards[i].on(now)
+		e.forwards[i] = forward{}
+	}
+	e.forwards = e.forwards[:0]
 }

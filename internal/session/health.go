@@ -63,6 +63,7 @@ func (l *Link) look(now time.Time) {
 			return
 		}
 		l.e.remove(l)
+	case l.pair != nil: // the clients' groups end it
 	case l.only:
 		l.lookAtChannels(now)
 	default:

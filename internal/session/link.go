@@ -35,6 +35,7 @@ type Link struct {
 	peer   packet.ID // of packets to the other end
 	server bool
 	only   bool   // there is no stream
+	pair   *pair  // of a link between two clients, else nil
 	first  func() // called at the first authentic packet, on the reader's goroutine; may be nil
 
 	unsent  atomic.Bool // there may be something to send
@@ -51,6 +52,7 @@ type Link struct {
 	control  []byte // ping, pong and close frames that wait
 	nControl int
 	extra    []byte        // frames of packets that were made outside of send
+	relays   []byte        // frames of relayed packets that wait
 	roam     *roam         // nil while nobody proposes another address
 	moved    *roam         // the one that was proved just now; nil once send has seen it
 	flight   flight        // what was sent last; a server's that has no stream

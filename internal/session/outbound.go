@@ -28,7 +28,11 @@ func (d *datagrams) room(n int, class wire.Delivery, l lane) ([]byte, queue, err
 	if class.Class() == wire.ClassSequenced {
 		size = wire.FrameSize(sequenceSize + n)
 	}
-	if size > maxDatagramFrame {
+	limit := maxDatagramFrame
+	if link := d.link.Load(); link != nil {
+		limit = link.maxBody() - packet.FrameHeaderSize
+	}
+	if size > limit {
 		return nil, nil, errDatagram
 	}
 	b, q, err := d.roomLossy(size, class, l)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/troupe-go/troupe/internal/packet"
+	"github.com/troupe-go/troupe/wire"
 )
 
 // packer fills packets of one link into a batch. It works under the link's mu.
@@ -15,20 +16,24 @@ type packer struct {
 	p     []byte // the packet under way, header room included; nil while there is none
 	twice bool   // it is to be sent again
 
-	lasting bool // it has something that the other end needs even when it has moved
+	class   wire.Class // of the packet under way: what is reliable is in it, or not
+	lasting bool       // it has something that the other end needs even when it has moved
 }
 
 // frame adds a frame to the packet under way, or begins another one.
 func (k *packer) frame(t packet.FrameType, body []byte, twice bool) {
 	size := packet.FrameHeaderSize + len(body)
-	if k.p != nil && (len(k.p)+size > packet.HeaderSize+packet.MaxBody || twice != k.twice) {
+	if k.p != nil && (len(k.p)+size > packet.HeaderSize+k.l.maxBody() || twice != k.twice) {
 		k.close()
 	}
 	if k.p == nil {
 		k.p = k.tx.slot()[:packet.HeaderSize]
-		k.twice = twice
+		k.twice, k.class = twice, wire.ClassUnreliable
 	}
 	k.p = packet.AppendFrame(k.p, t, body)
+	if t == packet.FrameReliable {
+		k.class = wire.ClassReliable
+	}
 	k.lasting = k.lasting || t == packet.FrameReliable && k.l.server
 }
 
@@ -49,6 +54,10 @@ func (k *packer) closeTo(to netip.AddrPort, source netip.Addr) {
 	if k.lasting {
 		k.l.flight.keep(sealed, k.now)
 		k.lasting = false
+	}
+	if k.l.pair != nil {
+		k.l.carry(k, sealed)
+		return
 	}
 	k.tx.commit(sealed, to, source)
 	if k.twice {
@@ -79,7 +88,7 @@ func (l *Link) send(tx *transmitter, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.unsent.Store(false)
-	if !l.remote.IsValid() {
+	if !l.remote.IsValid() && l.pair == nil {
 		return
 	}
 	k := &tx.packer
@@ -87,8 +96,13 @@ func (l *Link) send(tx *transmitter, now time.Time) {
 	l.packer = k
 	defer func() { l.packer = nil }()
 	l.pace(now)
-	l.challenge(k, now)
+	if l.pair != nil {
+		l.sendProbes(k)
+	} else {
+		l.challenge(k, now)
+	}
 	l.sendControl(k)
+	l.sendRelays(k)
 	if l.over {
 		k.close()
 		return
@@ -147,7 +161,7 @@ func (l *Link) drained() <-chan struct{} {
 
 func (l *Link) sendControl(k *packer) {
 	for rest := l.control; len(rest) > 0; {
-		n := wholeFrames(rest, maxDatagramFrame)
+		n := wholeFrames(rest, l.maxBody()-packet.FrameHeaderSize)
 		k.frame(packet.FrameControl, rest[:n], false)
 		rest = rest[n:]
 	}
@@ -245,4 +259,9 @@ func (l *Link) pace(now time.Time) {
 		l.tokens = min(r.burst(), l.tokens+now.Sub(l.refilled).Seconds()*r.PerSecond)
 	}
 	l.refilled = now
+	if l.pair != nil {
+		if _, _, relay := l.pair.path.Route(); relay { // which has a pace of its own, for all pairs
+			l.tokens = min(l.tokens, l.pair.by.dg.Load().relayRoom(now))
+		}
+	}
 }

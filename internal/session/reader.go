@@ -146,6 +146,16 @@ func (s *Session) frame(k wire.Kind, body []byte, b *Buffer) error {
 		return remoteClose(body)
 	case wire.KindPath, wire.KindDatagrams, wire.KindAttach, wire.KindSequenced:
 		return s.datagramFrame(k, body, b)
+	case wire.KindRelay:
+		return s.relayFrame(body)
+	case wire.KindPair, wire.KindUnpair, wire.KindPunch:
+		if !s.server {
+			return s.pairFrame(k, body)
+		}
+	case wire.KindCandidates, wire.KindPairPath:
+		if s.server {
+			return s.pairFrame(k, body)
+		}
 	case wire.KindOperation, wire.KindResponse:
 		return s.recv.Frame(k, body, b)
 	case wire.KindEvent, wire.KindGroupEntry, wire.KindGroupMessage:

@@ -52,7 +52,10 @@ func (l *Link) receive(p []byte, from netip.AddrPort, local netip.Addr, now time
 			continue
 		}
 		proposes = proposes || !isProbe(t)
-		l.frame(t, frame, now)
+		l.frame(t, frame, from, now)
+	}
+	if l.pair != nil && from.IsValid() {
+		l.pair.path.Heard(now)
 	}
 	if l.server && newest && proposes && from != l.remote {
 		l.propose(from, local, len(p), heard, now)
@@ -89,7 +92,7 @@ func (l *Link) begin1st() {
 }
 
 // frame takes one frame of a packet.
-func (l *Link) frame(t packet.FrameType, body []byte, now time.Time) {
+func (l *Link) frame(t packet.FrameType, body []byte, from netip.AddrPort, now time.Time) {
 	switch t {
 	case packet.FrameReliable:
 		l.reliable(body, now)
@@ -102,12 +105,32 @@ func (l *Link) frame(t packet.FrameType, body []byte, now time.Time) {
 	case packet.FrameControl:
 		l.controls(body, now)
 	case packet.FrameChallenge:
-		if len(body) == nonceSize && l.meta.Take(metaRate, now) {
+		switch {
+		case len(body) != nonceSize || !l.meta.Take(metaRate, now):
+		case l.pair != nil:
+			l.probed([nonceSize]byte(body), from, now)
+		default:
 			l.respond([nonceSize]byte(body))
 		}
 	case packet.FrameResponse:
-		if len(body) >= nonceSize {
+		switch {
+		case len(body) < nonceSize:
+		case l.pair != nil:
+			l.echoed(body, now)
+		default:
 			l.proved([nonceSize]byte(body), now)
+		}
+	case packet.FrameRelay:
+		if l.pair != nil {
+			l.fault = protocolError("a pair relays nothing")
+			return
+		}
+		f, ok, err := l.s.relayed(body, now)
+		if err != nil {
+			l.fault = err
+		}
+		if ok {
+			l.e.forwards = append(l.e.forwards, f)
 		}
 	case packet.FramePadding, packet.FrameConnect, packet.FrameAccept, packet.FrameBound:
 	default:

@@ -83,6 +83,9 @@ func (l *Link) proved(nonce [nonceSize]byte, now time.Time) {
 	l.s.counts.Moves.Add(1)
 	l.urge()
 	l.activate(now, 0)
+	if p := l.s.Pairer(); p != nil {
+		l.e.wg.Go(p.Moved) // ended by itself; it wants to know the address, which takes mu
+	}
 }
 
 // respond answers a challenge, from where this end is now.

@@ -152,10 +152,16 @@ func (s *Session) commit(q queue, b []byte) error {
 }
 
 func (s *Session) begin(k wire.Kind, size int, d wire.Delivery) ([]byte, queue, error) {
+	return s.beginIn(k, size, d, laneOf(d, 0, 0))
+}
+
+// beginIn is begin with the lane of what is sequenced, which is that by which
+// the other end judges it, see laneOfFrame.
+func (s *Session) beginIn(k wire.Kind, size int, d wire.Delivery, l lane) ([]byte, queue, error) {
 	if size+1 > s.env.FrameLimit {
 		return nil, nil, ErrTooLarge
 	}
-	b, q, err := s.room(wire.FrameSize(size), d, laneOf(d, 0, 0))
+	b, q, err := s.room(wire.FrameSize(size), d, l)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -214,7 +220,7 @@ func (s *Session) PutEvent(m *wire.Event) error {
 
 // PutGroupSend queues a group message of a client.
 func (s *Session) PutGroupSend(m *wire.GroupSend) error {
-	b, q, err := s.begin(wire.KindGroupSend, m.Size(), m.Delivery)
+	b, q, err := s.beginIn(wire.KindGroupSend, m.Size(), m.Delivery, laneOf(m.Delivery, m.Group, 0))
 	if err != nil {
 		return err
 	}

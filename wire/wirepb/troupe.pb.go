@@ -2624,6 +2624,394 @@ func (x *GroupAck) GetPosition() uint64 {
 	return 0
 }
 
+// Pair tells a client that it shares a group, in which clients may reach each
+// other, with another one. Packets of the two, sealed by secret, are relayed by
+// the server from now on.
+type Pair struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Slot          uint32                 `protobuf:"varint,1,opt,name=slot,proto3" json:"slot,omitempty"`          // names the pair in this session; never used again in it
+	Member        uint64                 `protobuf:"fixed64,2,opt,name=member,proto3" json:"member,omitempty"`     // the other client's id
+	Id            uint64                 `protobuf:"fixed64,3,opt,name=id,proto3" json:"id,omitempty"`             // of the keys
+	Secret        []byte                 `protobuf:"bytes,4,opt,name=secret,proto3" json:"secret,omitempty"`       // 32 bytes
+	Role          uint32                 `protobuf:"varint,5,opt,name=role,proto3" json:"role,omitempty"`          // of the receiver: 0 or 1
+	Receiver      uint32                 `protobuf:"fixed32,6,opt,name=receiver,proto3" json:"receiver,omitempty"` // the connection id of packets to the receiver
+	Sender        uint32                 `protobuf:"fixed32,7,opt,name=sender,proto3" json:"sender,omitempty"`     // that of packets to the other client
+	Suite         uint32                 `protobuf:"varint,8,opt,name=suite,proto3" json:"suite,omitempty"`
+	RelayOnly     bool                   `protobuf:"varint,9,opt,name=relay_only,json=relayOnly,proto3" json:"relay_only,omitempty"` // no direct path is sought
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Pair) Reset() {
+	*x = Pair{}
+	mi := &file_wire_troupe_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Pair) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Pair) ProtoMessage() {}
+
+func (x *Pair) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_troupe_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Pair.ProtoReflect.Descriptor instead.
+func (*Pair) Descriptor() ([]byte, []int) {
+	return file_wire_troupe_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *Pair) GetSlot() uint32 {
+	if x != nil {
+		return x.Slot
+	}
+	return 0
+}
+
+func (x *Pair) GetMember() uint64 {
+	if x != nil {
+		return x.Member
+	}
+	return 0
+}
+
+func (x *Pair) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Pair) GetSecret() []byte {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
+func (x *Pair) GetRole() uint32 {
+	if x != nil {
+		return x.Role
+	}
+	return 0
+}
+
+func (x *Pair) GetReceiver() uint32 {
+	if x != nil {
+		return x.Receiver
+	}
+	return 0
+}
+
+func (x *Pair) GetSender() uint32 {
+	if x != nil {
+		return x.Sender
+	}
+	return 0
+}
+
+func (x *Pair) GetSuite() uint32 {
+	if x != nil {
+		return x.Suite
+	}
+	return 0
+}
+
+func (x *Pair) GetRelayOnly() bool {
+	if x != nil {
+		return x.RelayOnly
+	}
+	return false
+}
+
+// Unpair ends a pair: the clients share no such group any more.
+type Unpair struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Slot          uint32                 `protobuf:"varint,1,opt,name=slot,proto3" json:"slot,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Unpair) Reset() {
+	*x = Unpair{}
+	mi := &file_wire_troupe_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Unpair) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Unpair) ProtoMessage() {}
+
+func (x *Unpair) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_troupe_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Unpair.ProtoReflect.Descriptor instead.
+func (*Unpair) Descriptor() ([]byte, []int) {
+	return file_wire_troupe_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *Unpair) GetSlot() uint32 {
+	if x != nil {
+		return x.Slot
+	}
+	return 0
+}
+
+// Candidates are where a client may be reached besides the address that the
+// server sees. They replace those before.
+type Candidates struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Hosts         [][]byte               `protobuf:"bytes,1,rep,name=hosts,proto3" json:"hosts,omitempty"`                           // addresses of its own, 18 bytes each: IPv6 with IPv4 mapped, port; at most 8
+	Mapping       uint32                 `protobuf:"varint,2,opt,name=mapping,proto3" json:"mapping,omitempty"`                      // of its NAT: 0 unknown, 1 independent of the destination, 2 ports that count, 3 random ports, 4 no UDP
+	Last          uint32                 `protobuf:"varint,3,opt,name=last,proto3" json:"last,omitempty"`                            // of counting ports: the newest
+	Delta         int32                  `protobuf:"zigzag32,4,opt,name=delta,proto3" json:"delta,omitempty"`                        // and the step
+	RelayOnly     bool                   `protobuf:"varint,5,opt,name=relay_only,json=relayOnly,proto3" json:"relay_only,omitempty"` // this client wants no direct paths, and none to know its addresses
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Candidates) Reset() {
+	*x = Candidates{}
+	mi := &file_wire_troupe_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Candidates) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Candidates) ProtoMessage() {}
+
+func (x *Candidates) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_troupe_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Candidates.ProtoReflect.Descriptor instead.
+func (*Candidates) Descriptor() ([]byte, []int) {
+	return file_wire_troupe_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *Candidates) GetHosts() [][]byte {
+	if x != nil {
+		return x.Hosts
+	}
+	return nil
+}
+
+func (x *Candidates) GetMapping() uint32 {
+	if x != nil {
+		return x.Mapping
+	}
+	return 0
+}
+
+func (x *Candidates) GetLast() uint32 {
+	if x != nil {
+		return x.Last
+	}
+	return 0
+}
+
+func (x *Candidates) GetDelta() int32 {
+	if x != nil {
+		return x.Delta
+	}
+	return 0
+}
+
+func (x *Candidates) GetRelayOnly() bool {
+	if x != nil {
+		return x.RelayOnly
+	}
+	return false
+}
+
+// Punch has both clients of a pair look for a direct path, at the same time.
+type Punch struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Slot          uint32                 `protobuf:"varint,1,opt,name=slot,proto3" json:"slot,omitempty"`
+	Peer          *Candidates            `protobuf:"bytes,2,opt,name=peer,proto3" json:"peer,omitempty"`
+	Reflexive     [][]byte               `protobuf:"bytes,3,rep,name=reflexive,proto3" json:"reflexive,omitempty"`                      // where the server sees the peer
+	SamePublic    bool                   `protobuf:"varint,4,opt,name=same_public,json=samePublic,proto3" json:"same_public,omitempty"` // the server sees both at one address
+	Wait          uint32                 `protobuf:"varint,5,opt,name=wait,proto3" json:"wait,omitempty"`                               // microseconds until the first probe
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Punch) Reset() {
+	*x = Punch{}
+	mi := &file_wire_troupe_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Punch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Punch) ProtoMessage() {}
+
+func (x *Punch) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_troupe_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Punch.ProtoReflect.Descriptor instead.
+func (*Punch) Descriptor() ([]byte, []int) {
+	return file_wire_troupe_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *Punch) GetSlot() uint32 {
+	if x != nil {
+		return x.Slot
+	}
+	return 0
+}
+
+func (x *Punch) GetPeer() *Candidates {
+	if x != nil {
+		return x.Peer
+	}
+	return nil
+}
+
+func (x *Punch) GetReflexive() [][]byte {
+	if x != nil {
+		return x.Reflexive
+	}
+	return nil
+}
+
+func (x *Punch) GetSamePublic() bool {
+	if x != nil {
+		return x.SamePublic
+	}
+	return false
+}
+
+func (x *Punch) GetWait() uint32 {
+	if x != nil {
+		return x.Wait
+	}
+	return 0
+}
+
+// PairPath tells the server of a pair's path, and may ask for a Punch.
+type PairPath struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Slot          uint32                 `protobuf:"varint,1,opt,name=slot,proto3" json:"slot,omitempty"`
+	State         uint32                 `protobuf:"varint,2,opt,name=state,proto3" json:"state,omitempty"` // 0 relayed, 1 looking, 2 direct, 3 in doubt
+	Rtt           uint32                 `protobuf:"varint,3,opt,name=rtt,proto3" json:"rtt,omitempty"`     // microseconds, of the direct path
+	Reason        uint32                 `protobuf:"varint,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Punch         bool                   `protobuf:"varint,5,opt,name=punch,proto3" json:"punch,omitempty"` // asks for a Punch
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PairPath) Reset() {
+	*x = PairPath{}
+	mi := &file_wire_troupe_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PairPath) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PairPath) ProtoMessage() {}
+
+func (x *PairPath) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_troupe_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PairPath.ProtoReflect.Descriptor instead.
+func (*PairPath) Descriptor() ([]byte, []int) {
+	return file_wire_troupe_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *PairPath) GetSlot() uint32 {
+	if x != nil {
+		return x.Slot
+	}
+	return 0
+}
+
+func (x *PairPath) GetState() uint32 {
+	if x != nil {
+		return x.State
+	}
+	return 0
+}
+
+func (x *PairPath) GetRtt() uint32 {
+	if x != nil {
+		return x.Rtt
+	}
+	return 0
+}
+
+func (x *PairPath) GetReason() uint32 {
+	if x != nil {
+		return x.Reason
+	}
+	return 0
+}
+
+func (x *PairPath) GetPunch() bool {
+	if x != nil {
+		return x.Punch
+	}
+	return false
+}
+
 // GroupSet asks to change properties if those in expect have these values
 // (null: not set). A Response with the same request number answers.
 type GroupSet struct {
@@ -2638,7 +3026,7 @@ type GroupSet struct {
 
 func (x *GroupSet) Reset() {
 	*x = GroupSet{}
-	mi := &file_wire_troupe_proto_msgTypes[36]
+	mi := &file_wire_troupe_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2650,7 +3038,7 @@ func (x *GroupSet) String() string {
 func (*GroupSet) ProtoMessage() {}
 
 func (x *GroupSet) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[36]
+	mi := &file_wire_troupe_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2663,7 +3051,7 @@ func (x *GroupSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupSet.ProtoReflect.Descriptor instead.
 func (*GroupSet) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{36}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *GroupSet) GetGroup() uint64 {
@@ -2874,7 +3262,41 @@ const file_wire_troupe_proto_rawDesc = "" +
 	"\x02by\x18\x02 \x01(\x06R\x02by\"<\n" +
 	"\bGroupAck\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\x06R\x05group\x12\x1a\n" +
-	"\bposition\x18\x02 \x01(\x04R\bposition\"\x8a\x01\n" +
+	"\bposition\x18\x02 \x01(\x04R\bposition\"\xd7\x01\n" +
+	"\x04Pair\x12\x12\n" +
+	"\x04slot\x18\x01 \x01(\rR\x04slot\x12\x16\n" +
+	"\x06member\x18\x02 \x01(\x06R\x06member\x12\x0e\n" +
+	"\x02id\x18\x03 \x01(\x06R\x02id\x12\x16\n" +
+	"\x06secret\x18\x04 \x01(\fR\x06secret\x12\x12\n" +
+	"\x04role\x18\x05 \x01(\rR\x04role\x12\x1a\n" +
+	"\breceiver\x18\x06 \x01(\aR\breceiver\x12\x16\n" +
+	"\x06sender\x18\a \x01(\aR\x06sender\x12\x14\n" +
+	"\x05suite\x18\b \x01(\rR\x05suite\x12\x1d\n" +
+	"\n" +
+	"relay_only\x18\t \x01(\bR\trelayOnly\"\x1c\n" +
+	"\x06Unpair\x12\x12\n" +
+	"\x04slot\x18\x01 \x01(\rR\x04slot\"\x85\x01\n" +
+	"\n" +
+	"Candidates\x12\x14\n" +
+	"\x05hosts\x18\x01 \x03(\fR\x05hosts\x12\x18\n" +
+	"\amapping\x18\x02 \x01(\rR\amapping\x12\x12\n" +
+	"\x04last\x18\x03 \x01(\rR\x04last\x12\x14\n" +
+	"\x05delta\x18\x04 \x01(\x11R\x05delta\x12\x1d\n" +
+	"\n" +
+	"relay_only\x18\x05 \x01(\bR\trelayOnly\"\x99\x01\n" +
+	"\x05Punch\x12\x12\n" +
+	"\x04slot\x18\x01 \x01(\rR\x04slot\x12)\n" +
+	"\x04peer\x18\x02 \x01(\v2\x15.troupe.v1.CandidatesR\x04peer\x12\x1c\n" +
+	"\treflexive\x18\x03 \x03(\fR\treflexive\x12\x1f\n" +
+	"\vsame_public\x18\x04 \x01(\bR\n" +
+	"samePublic\x12\x12\n" +
+	"\x04wait\x18\x05 \x01(\rR\x04wait\"t\n" +
+	"\bPairPath\x12\x12\n" +
+	"\x04slot\x18\x01 \x01(\rR\x04slot\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\rR\x05state\x12\x10\n" +
+	"\x03rtt\x18\x03 \x01(\rR\x03rtt\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\rR\x06reason\x12\x14\n" +
+	"\x05punch\x18\x05 \x01(\bR\x05punch\"\x8a\x01\n" +
 	"\bGroupSet\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\x06R\x05group\x12\x18\n" +
 	"\arequest\x18\x02 \x01(\rR\arequest\x12#\n" +
@@ -2893,7 +3315,7 @@ func file_wire_troupe_proto_rawDescGZIP() []byte {
 	return file_wire_troupe_proto_rawDescData
 }
 
-var file_wire_troupe_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_wire_troupe_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_wire_troupe_proto_goTypes = []any{
 	(*Value)(nil),        // 0: troupe.v1.Value
 	(*Values)(nil),       // 1: troupe.v1.Values
@@ -2931,7 +3353,12 @@ var file_wire_troupe_proto_goTypes = []any{
 	(*Destroyed)(nil),    // 33: troupe.v1.Destroyed
 	(*Properties)(nil),   // 34: troupe.v1.Properties
 	(*GroupAck)(nil),     // 35: troupe.v1.GroupAck
-	(*GroupSet)(nil),     // 36: troupe.v1.GroupSet
+	(*Pair)(nil),         // 36: troupe.v1.Pair
+	(*Unpair)(nil),       // 37: troupe.v1.Unpair
+	(*Candidates)(nil),   // 38: troupe.v1.Candidates
+	(*Punch)(nil),        // 39: troupe.v1.Punch
+	(*PairPath)(nil),     // 40: troupe.v1.PairPath
+	(*GroupSet)(nil),     // 41: troupe.v1.GroupSet
 }
 var file_wire_troupe_proto_depIdxs = []int32{
 	1,  // 0: troupe.v1.Value.list:type_name -> troupe.v1.Values
@@ -2965,13 +3392,14 @@ var file_wire_troupe_proto_depIdxs = []int32{
 	31, // 28: troupe.v1.Joined.members:type_name -> troupe.v1.Member
 	13, // 29: troupe.v1.Joined.properties:type_name -> troupe.v1.Params
 	13, // 30: troupe.v1.Properties.set:type_name -> troupe.v1.Params
-	13, // 31: troupe.v1.GroupSet.set:type_name -> troupe.v1.Params
-	13, // 32: troupe.v1.GroupSet.expect:type_name -> troupe.v1.Params
-	33, // [33:33] is the sub-list for method output_type
-	33, // [33:33] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	38, // 31: troupe.v1.Punch.peer:type_name -> troupe.v1.Candidates
+	13, // 32: troupe.v1.GroupSet.set:type_name -> troupe.v1.Params
+	13, // 33: troupe.v1.GroupSet.expect:type_name -> troupe.v1.Params
+	34, // [34:34] is the sub-list for method output_type
+	34, // [34:34] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_wire_troupe_proto_init() }
@@ -3013,7 +3441,7 @@ func file_wire_troupe_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wire_troupe_proto_rawDesc), len(file_wire_troupe_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   37,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

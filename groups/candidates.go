@@ -1,0 +1,115 @@
+package groups
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/troupe-go/troupe/internal/packet"
+	"github.com/troupe-go/troupe/wire/wirepb"
+)
+
+// What a client says of its addresses is not proven: they may be somebody
+// else's, whom the other end of each of its pairs would send probes to. So each
+// is handed out to one pair in probeAgain, which is good for one attempt: 30
+// probes of 64 bytes, and less than 2 KiB in that time.
+const probeAgain = 10 * time.Second
+
+// maxGlobal is how many of a client's public IPv6 addresses are handed out.
+const maxGlobal = 2
+
+// ledger knows when addresses that are not proven were handed out last, by what
+// a victim could be reached at: an IPv6 network, or a private address behind a
+// public one.
+type ledger struct {
+	last  map[place]time.Time
+	swept time.Time
+}
+
+type place struct {
+	behind netip.Addr // the client's public address; zero for global ones
+	at     netip.Prefix
+}
+
+// take reports whether an address may be handed out now, and notes that it is.
+func (l *ledger) take(at place, now time.Time) bool {
+	if last, ok := l.last[at]; ok && now.Sub(last) < probeAgain {
+		return false
+	}
+	if l.last == nil || now.Sub(l.swept) > probeAgain {
+		for k, t := range l.last {
+			if now.Sub(t) >= probeAgain {
+				delete(l.last, k)
+			}
+		}
+		l.swept = now
+	}
+	if l.last == nil {
+		l.last = make(map[place]time.Time)
+	}
+	l.last[at] = now
+	return true
+}
+
+// candidates are a client's candidates as another may know them, who is seen at
+// the same public address or not. The address that the server sees is proven and
+// goes beside them. held says that some have been handed out to others just now.
+func (ps *pairs) candidates(c *wirepb.Candidates, seen netip.AddrPort, same bool, now time.Time) (out *wirepb.Candidates, held bool) {
+	out = &wirepb.Candidates{Mapping: c.Mapping, Last: c.Last, Delta: c.Delta}
+	global := 0
+	taken := make(map[place]bool) // by this call: two addresses of one network are one victim's
+	for _, h := range c.Hosts {
+		a, err := packet.ParseObserved(h)
+		if err != nil || len(h) != packet.ObservedSize || a == seen || !reachable(a) {
+			continue
+		}
+		at := place{at: netip.PrefixFrom(a.Addr(), 64).Masked()}
+		switch {
+		case !near(a.Addr()) && (a.Addr().Is4() || global == maxGlobal): // an IPv4 address out there is proven or nobody's
+			continue
+		case !near(a.Addr()):
+			global++
+		case !same:
+			continue
+		case a.Addr().Is4():
+			at = place{behind: seen.Addr(), at: netip.PrefixFrom(a.Addr(), 32)}
+		default:
+			at.behind = seen.Addr()
+		}
+		if taken[at] {
+			continue
+		}
+		taken[at] = true
+		if !ps.spent.take(at, now) {
+			held = true
+			continue
+		}
+		out.Hosts = append(out.Hosts, h)
+	}
+	return out, held
+}
+
+var carrier = netip.MustParsePrefix("100.64.0.0/10") // between NATs, RFC 6598
+
+// near reports whether an address means something in one network only.
+func near(a netip.Addr) bool { return a.IsPrivate() || carrier.Contains(a) }
+
+// embedding are IPv6 networks whose addresses stand for IPv4 ones: NAT64, 6to4
+// and Teredo.
+var embedding = []netip.Prefix{
+	netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48"),
+	netip.MustParsePrefix("2002::/16"), netip.MustParsePrefix("2001::/32"),
+}
+
+// reachable reports whether an address can be a client's at all.
+func reachable(a netip.AddrPort) bool {
+	ip := a.Addr()
+	if a.Port() < 1024 || !ip.IsGlobalUnicast() { // neither loopback nor link-local nor multicast
+		return false
+	}
+	for _, p := range embedding {
+		if p.Contains(ip) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,102 @@
+//go:build natlab && linux
+
+package natlab
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/troupe-go/troupe/client"
+	"github.com/troupe-go/troupe/wire"
+)
+
+const (
+	between  = 10 * time.Millisecond
+	upWithin = 3 * time.Second // for UDP, which some do not get
+)
+
+// beClient dials, joins what the server puts it into, and exchanges numbered
+// messages with the other client there, until its input ends. It tells all that
+// happens.
+func beClient(server, pin, pair string, say *sayer) error {
+	ctx := context.Background()
+	up := make(chan bool, 16)
+	var other atomic.Uint64
+	cfg := client.Config{
+		Pin: pin, Payload: []byte(pair),
+		OnDatagrams: func(b bool) { up <- b },
+		OnPath: func(_ wire.ID, p client.Path) {
+			say.word(word{What: "path", Direct: p.Direct, Text: p.Addr.String()})
+		},
+		OnGroup: func(g *client.Group) {
+			want := 0
+			g.OnJoin = func(m client.Member) {
+				if m.ID == g.Client().ID() {
+					return
+				}
+				other.Store(uint64(m.ID))
+				say.word(word{What: "join"})
+				go exchange(g, m.ID, say) // ends with the group
+			}
+			g.OnMessage = func(_ client.Member, e wire.Event) {
+				n, sent := int(binary.BigEndian.Uint32(e.Payload)), time.Unix(0, int64(binary.BigEndian.Uint64(e.Payload[4:])))
+				if n != want {
+					say.word(word{What: "fault", Text: "a message is not the next one", Number: n})
+				}
+				want = n + 1
+				say.word(word{What: "message", Number: n, Took: time.Since(sent)})
+			}
+		},
+		OnClose: func(err error) { say.word(word{What: "closed", Text: err.Error()}) },
+	}
+	c, err := client.Dial(ctx, cfg, "tls://"+server)
+	for range 2 { // TCP's own patience is longer than Dial's where much is lost
+		if err != nil {
+			c, err = client.Dial(ctx, cfg, "tls://"+server)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	select {
+	case <-up:
+	case <-time.After(upWithin):
+	}
+	time.Sleep(*linger)
+	say.word(word{What: "ready", Direct: c.Datagrams()})
+	if err := c.Notify(opReady, wire.Text(""), wire.Reliable); err != nil {
+		return err
+	}
+	io.Copy(io.Discard, os.Stdin)
+	p, _ := c.Path(wire.ID(other.Load()))
+	say.word(word{What: "end", Direct: p.Direct, Text: p.Addr.String(), Took: p.RTT})
+	return c.Close()
+}
+
+// exchange sends the messages; the server's word of the pair may come behind
+// that of the join.
+func exchange(g *client.Group, to wire.ID, say *sayer) {
+	for n := range *messages {
+		for {
+			p := make([]byte, 64)
+			binary.BigEndian.PutUint32(p, uint32(n))
+			binary.BigEndian.PutUint64(p[4:], uint64(time.Now().UnixNano()))
+			err := g.SendTo(to, 1, wire.Payload(p), wire.Reliable)
+			if err == nil {
+				break
+			}
+			if !errors.Is(err, client.ErrNoPair) {
+				say.word(word{What: "fault", Text: err.Error(), Number: n})
+				return
+			}
+			say.word(word{What: "no pair", Number: n})
+			time.Sleep(between)
+		}
+		time.Sleep(between)
+	}
+}

@@ -1,0 +1,173 @@
+//go:build natlab && linux
+
+package natlab
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"sync"
+	"testing"
+	"time"
+)
+
+// The test binary runs itself in the namespaces, as one of these.
+var (
+	role   = flag.String("role", "", "server or client: what to be; empty runs the tests")
+	server = flag.String("server", "", "the server's address")
+	pin    = flag.String("pin", "", "and its pin")
+	pair   = flag.String("pair", "", "the pair that a client is of")
+
+	linger   = flag.Duration("linger", 0, "how long clients have been connected before they share a group")
+	messages = flag.Int("messages", 200, "how many each client sends the other")
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	say := &sayer{to: json.NewEncoder(os.Stdout)}
+	var err error
+	switch *role {
+	case "":
+		os.Exit(m.Run())
+	case "server":
+		err = beServer(*server, say)
+	case "client":
+		err = beClient(*server, *pin, *pair, say)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// word is what a program tells the test, one a line of its output.
+type word struct {
+	At     time.Time
+	What   string
+	Pair   string        `json:",omitempty"`
+	Text   string        `json:",omitempty"`
+	Number int           `json:",omitempty"`
+	Direct bool          `json:",omitempty"`
+	Took   time.Duration `json:",omitempty"`
+}
+
+type sayer struct {
+	mu sync.Mutex
+	to *json.Encoder
+}
+
+func (s *sayer) word(w word) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w.At = time.Now()
+	s.to.Encode(w) // an error says that the test has gone
+}
+
+// program is this binary, run in a namespace.
+type program struct {
+	cmd   *exec.Cmd
+	input io.Closer
+	heard chan struct{} // closed at the end of its output
+	said  errorText
+
+	mu    sync.Mutex
+	words []word
+}
+
+// errorText keeps the beginning of what a program has to complain about.
+type errorText struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (e *errorText) Write(p []byte) (int, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.text = append(e.text, p[:min(len(p), 8<<10-len(e.text))]...)
+	return len(p), nil
+}
+
+func (e *errorText) String() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return string(e.text)
+}
+
+func start(n *namespace, args ...string) (*program, error) {
+	p := &program{heard: make(chan struct{})}
+	p.cmd = exec.Command("/proc/self/exe", args...)
+	p.cmd.Stderr = &p.said
+	var err error
+	if p.input, err = p.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	output, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := n.in(p.cmd.Start); err != nil {
+		return nil, err
+	}
+	go func() { // ends with the program
+		defer close(p.heard)
+		for d := json.NewDecoder(output); ; {
+			var w word
+			if d.Decode(&w) != nil {
+				return
+			}
+			p.mu.Lock()
+			p.words = append(p.words, w)
+			p.mu.Unlock()
+		}
+	}()
+	return p, nil
+}
+
+// stop has the program end, by its input's end first.
+func (p *program) stop() error {
+	p.input.Close()
+	select {
+	case <-p.heard:
+	case <-time.After(15 * time.Second):
+		p.cmd.Process.Kill()
+		<-p.heard
+		p.cmd.Wait()
+		return errors.New("it did not end: " + p.said.String())
+	}
+	if err := p.cmd.Wait(); err != nil {
+		return fmt.Errorf("%w: %s", err, p.said.String())
+	}
+	return nil
+}
+
+// all are the words so far that f likes.
+func (p *program) all(f func(word) bool) (out []word) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, w := range p.words {
+		if f(w) {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// told are the words of one sort.
+func (p *program) told(what string) []word { return p.all(func(w word) bool { return w.What == what }) }
+
+// direct is since when the program has had the direct path that it has; zero
+// says that it has none.
+func (p *program) direct() (since time.Time) {
+	for _, w := range p.told("path") {
+		if !w.Direct {
+			since = time.Time{}
+		} else if since.IsZero() {
+			since = w.At
+		}
+	}
+	return since
+}

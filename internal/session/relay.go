@@ -1,0 +1,323 @@
+package session
+
+import (
+	"encoding/binary"
+	"maps"
+	"net/netip"
+	"time"
+
+	"github.com/troupe-go/troupe/internal/packet"
+	"github.com/troupe-go/troupe/wire"
+)
+
+// A relayed packet is a pair's, on its way through the server, which sees no
+// more of it than whom it is for and whether it may be lost.
+//
+//	slot   uint32   of the pair, in the table of the session that carries it
+//	flags  uint8    bits 0 and 1: the delivery class
+//	packet …        the pair's, untouched
+const relayHeader = 4 + 1
+
+// maxRelayed is how many bytes of relayed packets may wait for a link's next
+// packets: what is more is lost, as on the way.
+const maxRelayed = 64 << 10
+
+// relayLane is the lane of relayed packets in a stream's queue: no group has that id.
+const relayLane = ^wire.ID(0)
+
+// relayRate bounds what one sender has relayed, in packets.
+var relayRate = Rate{PerSecond: 256, Burst: 512}
+
+// relayPace bounds it in bytes.
+var relayPace = Rate{PerSecond: 512 << 10, Burst: 1 << 20}
+
+// relayTarget is where a slot leads: at the server to another session, at a
+// client to the pair.
+type relayTarget struct {
+	s    *Session
+	slot uint32 // in the table of s
+	pair *Link
+}
+
+// SetRelay has packets for slot go to the other session, with the slot that its
+// client knows the pair by; of the server. A session without datagrams agreed on
+// has no slots.
+func (s *Session) SetRelay(slot uint32, to *Session, toSlot uint32) {
+	s.setRelay(slot, relayTarget{s: to, slot: toSlot})
+}
+
+// RemoveRelay forgets a slot. What is under way for it is lost.
+func (s *Session) RemoveRelay(slot uint32) {
+	d := s.dg.Load()
+	if d == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	m := maps.Clone(d.slots())
+	delete(m, slot)
+	d.relays.Store(&m)
+}
+
+func (s *Session) setRelay(slot uint32, t relayTarget) {
+	d := s.dg.Load()
+	if d == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	m := make(map[uint32]relayTarget, len(d.slots())+1)
+	maps.Copy(m, d.slots())
+	m[slot] = t
+	d.relays.Store(&m)
+}
+
+// slots are the pairs of a session by their slots; never changed, only replaced.
+func (d *datagrams) slots() map[uint32]relayTarget {
+	if m := d.relays.Load(); m != nil {
+		return *m
+	}
+	return nil
+}
+
+// forward is a relayed packet that has come and is to go on once no link is
+// locked.
+type forward struct {
+	relayTarget
+	class wire.Class
+	p     []byte // a view of what was read
+}
+
+// relayed finds out where a relayed packet goes on to. One for a slot that there
+// is no more, or above what may be relayed, is counted and dropped.
+func (s *Session) relayed(body []byte, now time.Time) (f forward, ok bool, err error) {
+	d := s.dg.Load()
+	if len(body) < relayHeader+packet.Overhead || len(body) > relayHeader+packet.MaxSize {
+		return forward{}, false, protocolError("no packet of a pair is in what is to be relayed")
+	}
+	f.p = body[relayHeader:]
+	f.relayTarget, ok = d.slots()[binary.BigEndian.Uint32(body)]
+	f.class = wire.Class(body[4] & 3)
+	if !ok {
+		s.counts.Late.Add(1)
+		return forward{}, false, nil
+	}
+	if s.server && !d.mayRelay(len(body), f.class, now) {
+		s.counts.Refused.Add(1)
+		return forward{}, false, nil
+	}
+	return f, true, nil
+}
+
+// mayRelay counts a packet that a client has relayed, or has the server relay.
+// What may be lost leaves a quarter to what is reliable. A client keeps to a
+// little less than the server lets through: what it drops itself costs nothing.
+func (d *datagrams) mayRelay(n int, class wire.Class, now time.Time) bool {
+	rate, pace := d.relayRates()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var packets, bytes float64 // to be left
+	if class != wire.ClassReliable {
+		packets, bytes = rate.burst()/4, pace.burst()/4
+	}
+	if d.relaying.left(rate, now) < packets+1 || d.relayedBytes.left(pace, now) <= bytes {
+		return false
+	}
+	d.relaying.spent++
+	d.relayedBytes.spent += float64(n) // it may overdraw
+	return true
+}
+
+// relayRoom is how many bytes of reliable packets may go by the relay now.
+func (d *datagrams) relayRoom(now time.Time) float64 {
+	rate, pace := d.relayRates()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return min(d.relaying.left(rate, now)*packet.MaxSize, d.relayedBytes.left(pace, now))
+}
+
+func (d *datagrams) relayRates() (rate, pace Rate) {
+	rate, pace = relayRate, relayPace
+	if !d.s.server {
+		rate.PerSecond, rate.Burst = rate.PerSecond*7/8, rate.Burst*7/8
+		pace.PerSecond, pace.Burst = pace.PerSecond*7/8, pace.Burst*7/8
+	}
+	return rate, pace
+}
+
+// relayFrame takes a relayed packet that has come by the stream.
+func (s *Session) relayFrame(body []byte) error {
+	if s.dg.Load() == nil {
+		return protocolError("frame %v was not agreed on", wire.KindRelay)
+	}
+	f, ok, err := s.relayed(body, s.now)
+	if !ok {
+		return err
+	}
+	f.on(s.now)
+	if f.pair != nil { // no read of an endpoint's is under way that would send
+		f.pair.e.tx.run()
+	} else if l := f.s.dg.Load().link.Load(); l != nil {
+		l.e.tx.run()
+	}
+	return nil
+}
+
+// on passes a relayed packet on: to the pair, or to the session of its other end.
+func (f *forward) on(now time.Time) {
+	if f.pair != nil {
+		if f.pair.receiveRelayed(f.p, now) {
+			f.pair.pump(nil)
+		}
+		return
+	}
+	f.s.relay(f.slot, f.class, f.p)
+}
+
+// relay sends a pair's packet by this session: by UDP where that is up, else by
+// the stream, where it does not wait long.
+func (s *Session) relay(slot uint32, class wire.Class, p []byte) {
+	d := s.dg.Load()
+	if !s.server && !d.mayRelay(relayHeader+len(p), class, time.Now()) {
+		s.counts.Refused.Add(1)
+		return
+	}
+	if l := d.link.Load(); l != nil && d.up.Load() {
+		if len(p)+relayHeader+packet.FrameHeaderSize <= packet.MaxBody {
+			l.relay(slot, class, p)
+			return
+		}
+		s.counts.Refused.Add(1)
+		return
+	}
+	if s.conn == nil {
+		return // it is over
+	}
+	frame := wire.AppendHeader(make([]byte, 0, wire.FrameSize(relayHeader+len(p))), wire.KindRelay, relayHeader+len(p))
+	frame = appendRelay(frame, slot, class, p)
+	as, l := wire.Unreliable, lane{}
+	if class == wire.ClassReliable { // it waits among those that are dropped last, and supersedes none
+		as, l = wire.Sequenced(0), lane{group: relayLane, sender: wire.ID(d.relayedOut.Add(1))}
+	}
+	b, err := s.out.begin(len(frame), as, l)
+	if err == nil { // else it is lost, as on the way
+		s.out.commitFrames(append(b, frame...), 1)
+		s.Flush()
+	}
+}
+
+func appendRelay(b []byte, slot uint32, class wire.Class, p []byte) []byte {
+	b = binary.BigEndian.AppendUint32(b, slot)
+	return append(append(b, byte(class)), p...)
+}
+
+// relay queues a pair's packet for the link's next packets.
+func (l *Link) relay(slot uint32, class wire.Class, p []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	limit := maxRelayed
+	if class != wire.ClassReliable { // which leaves room for what is
+		limit /= 2
+	}
+	if l.over || len(l.relays)+len(p) > limit {
+		l.e.counts.Dropped.Add(1)
+		return
+	}
+	l.relays = packet.AppendFrameHeader(l.relays, packet.FrameRelay, relayHeader+len(p))
+	l.relays = appendRelay(l.relays, slot, class, p)
+	l.urge()
+}
+
+// sendRelays sends what is to be relayed, as it came.
+func (l *Link) sendRelays(k *packer) {
+	if len(l.relays) == 0 {
+		return
+	}
+	if !l.only { // what is relayed is lost on a path that is dead
+		l.health.used = k.now
+		l.watch()
+	}
+	for rest := l.relays; len(rest) > 0; {
+		t, body, tail, err := packet.NextFrame(rest)
+		if err != nil {
+			break // they are our own
+		}
+		k.frame(t, body, false)
+		rest = tail
+	}
+	if l.relays = l.relays[:0]; cap(l.relays) > largeBuffer {
+		l.relays = nil
+	}
+}
+
+// left is how many tokens there are.
+func (b *Bucket) left(r Rate, now time.Time) float64 {
+	if !b.at.IsZero() {
+		b.spent = max(0, b.spent-now.Sub(b.at).Seconds()*r.PerSecond)
+	}
+	b.at = now
+	return r.burst() - b.spent
+}
+
+// Pairer is told what concerns a session's pairs. Its methods must not block.
+type Pairer interface {
+	// PairFrame takes a frame, in the calls of whoever decodes. An error ends the
+	// session.
+	PairFrame(k wire.Kind, body []byte) error
+	// Moved says that the other end has proved to be at another address.
+	Moved()
+}
+
+// OnPairs has p told of a session that may speak UDP, unless another one is; it
+// returns who is. Call it before Start, or from there on where p is the first.
+func (s *Session) OnPairs(p Pairer) Pairer {
+	d := s.dg.Load()
+	if d == nil {
+		return nil
+	}
+	d.pairs.CompareAndSwap(nil, &p)
+	return *d.pairs.Load()
+}
+
+// Pairer is who is told, or nil.
+func (s *Session) Pairer() Pairer {
+	if d := s.dg.Load(); d != nil {
+		if p := d.pairs.Load(); p != nil {
+			return *p
+		}
+	}
+	return nil
+}
+
+// Pairs reports whether the session may have pairs: both ends speak UDP, be it
+// that it does not get through.
+func (s *Session) Pairs() bool { return s.dg.Load() != nil }
+
+// pairFrame takes a frame that deals with pairs.
+func (s *Session) pairFrame(k wire.Kind, body []byte) error {
+	d := s.dg.Load()
+	if d == nil {
+		return protocolError("frame %v was not agreed on", k)
+	}
+	if s.server && !s.bucket.Take(s.env.Rate, s.now) {
+		return s.refuse()
+	}
+	if p := s.Pairer(); p != nil {
+		return p.PairFrame(k, body)
+	}
+	return nil // of a server that has no groups
+}
+
+// Observed is where the client is seen by UDP, which it has proven; invalid
+// while it is not.
+func (s *Session) Observed() netip.AddrPort {
+	d := s.dg.Load()
+	if d == nil {
+		return netip.AddrPort{}
+	}
+	l := d.link.Load()
+	if l == nil {
+		return netip.AddrPort{}
+	}
+	return l.Remote()
+}
