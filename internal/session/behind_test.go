@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/troupe-go/troupe/internal/simnet"
 	"github.com/troupe-go/troupe/wire"
 )
 
@@ -25,12 +26,7 @@ func TestLossyWhileHeld(t *testing.T) {
 						w.server.send(d, string(make([]byte, size))) // an error says that it was dropped
 					}
 					q := &w.server.l.lossy
-					q.mu.Lock()
-					bytes, frames, places := q.queuedLocked(), q.frames, len(q.lossy)
-					q.mu.Unlock()
-					if bytes > q.soft || frames > maxHeld || places > 2*maxHeld {
-						t.Errorf("%d bytes in %d frames wait, %d places are kept", bytes, frames, places)
-					}
+					expectBounded(t, q)
 					if used := w.server.env.Budget.Used(); used > int64(2*q.hard) {
 						t.Errorf("they take %d bytes", used)
 					}
@@ -39,6 +35,31 @@ func TestLossyWhileHeld(t *testing.T) {
 			})
 		}
 	}
+}
+
+func expectBounded(t *testing.T, q *outbox) {
+	t.Helper()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if bytes, places := q.queuedLocked(), len(q.lossy); bytes > q.soft || q.frames > maxHeld || places > 2*maxHeld {
+		t.Errorf("%d bytes in %d frames wait, %d places are kept", bytes, q.frames, places)
+	}
+}
+
+// So is what waits in a pair's link, whose transmitter is its client's.
+func TestPairLossyWhileHeld(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newTrio(t, 1, simnet.Link{Delay: time.Millisecond}, simnet.PortRestricted(), simnet.PortRestricted())
+		f := w.friends[0]
+		f.e.tx.hold()
+		m := wire.GroupMessage{Delivery: wire.Unreliable, Body: wire.Payload(make([]byte, 100))}
+		frame := m.AppendFrame(nil)
+		for range 20000 {
+			f.pair.PutRelayed(frame, wire.Unreliable, 1, 2) // an error says that it was dropped
+		}
+		expectBounded(t, &f.pair.dg.Load().link.Load().lossy)
+		f.e.tx.release()
+	})
 }
 
 // A turn that sends much to one session loses nothing by that.

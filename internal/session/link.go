@@ -106,22 +106,31 @@ type LinkConfig struct {
 // NewLink makes a link and has the endpoint's packets to it dropped until it is
 // bound to a session.
 func (e *Endpoint) NewLink(cfg LinkConfig) (*Link, error) {
-	role := packet.Client
-	if cfg.Server {
-		role = packet.Server
-	}
-	crypt, err := packet.NewCrypt(&cfg.Secret, "session", cfg.Key, packet.SuiteAES256GCM, role, replayWindow)
+	crypt, err := newCrypt(&cfg.Secret, "session", cfg.Key, cfg.Server, replayWindow)
 	if err != nil {
 		return nil, err
 	}
-	l := &Link{
-		e: e, self: cfg.Self, peer: cfg.Peer, server: cfg.Server, first: cfg.First,
-		crypt: crypt, remote: cfg.Remote, source: cfg.Source,
-		tokens: e.env.pace().burst(), answers: maxFarewells,
-	}
-	l.lossy.soft, l.lossy.hard, l.lossy.budget = e.env.QueueSoft, e.env.QueueHard, e.env.Budget
-	l.lossy.shared = true
+	l := newLink(e, e.env, crypt, cfg.Self, cfg.Peer)
+	l.server, l.first, l.remote, l.source = cfg.Server, cfg.First, cfg.Remote, cfg.Source
 	return l, nil
+}
+
+// newCrypt makes a link's ciphers; server is the role of this end, of two
+// clients one.
+func newCrypt(secret *packet.Secret, label string, key uint64, server bool, window int) (*packet.Crypt, error) {
+	role := packet.Client
+	if server {
+		role = packet.Server
+	}
+	return packet.NewCrypt(secret, label, key, packet.SuiteAES256GCM, role, window)
+}
+
+// newLink makes what all links have; env's bounds are its own.
+func newLink(e *Endpoint, env *Env, crypt *packet.Crypt, self, peer packet.ID) *Link {
+	l := &Link{e: e, self: self, peer: peer, crypt: crypt, tokens: env.pace().burst(), answers: maxFarewells}
+	l.lossy.soft, l.lossy.hard, l.lossy.budget = env.QueueSoft, env.QueueHard, env.Budget
+	l.lossy.shared = true
+	return l
 }
 
 // bind gives the link its session; only says that it has no other way. That comes

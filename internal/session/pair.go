@@ -70,19 +70,14 @@ type PairConfig struct {
 }
 
 // NewPair makes the session of a pair: everything that is sent in it goes to the
-// other client, sealed for it, by the endpoint or by s. id is that client's. It belongs to the caller, as
-// other sessions do.
+// other client, sealed for it, by the endpoint or by s. id is that client's. It
+// belongs to the caller, as other sessions do.
 func (s *Session) NewPair(id wire.ID, env *Env, e *Endpoint, cfg PairConfig) (*Session, error) {
-	role := packet.Client
-	if cfg.Higher {
-		role = packet.Server
-	}
-	crypt, err := packet.NewCrypt(&cfg.Secret, "pair", cfg.Key, packet.SuiteAES256GCM, role, pairWindow)
+	crypt, err := newCrypt(&cfg.Secret, "pair", cfg.Key, cfg.Higher, pairWindow)
 	if err != nil {
 		return nil, err
 	}
-	l := &Link{e: e, self: cfg.Self, peer: cfg.Peer, crypt: crypt, tokens: env.pace().burst()}
-	l.lossy.soft, l.lossy.hard, l.lossy.budget = env.QueueSoft, env.QueueHard, env.Budget
+	l := newLink(e, env, crypt, cfg.Self, cfg.Peer)
 	l.pair = &pair{by: s, slot: cfg.Slot, deaf: cfg.RelayOnly, told: cfg.Changed, path: path.New(cfg.Path, cfg.Info, func() (n [8]byte) {
 		rand.Read(n[:]) // never fails
 		return n
