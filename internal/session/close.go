@@ -81,12 +81,15 @@ func (s *Session) linger(ce *CloseError, discard bool) {
 	s.conn.Close()
 }
 
-func wait(c <-chan struct{}, d time.Duration) {
+// wait reports whether c was closed in time.
+func wait(c <-chan struct{}, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-c:
+		return true
 	case <-t.C:
+		return false
 	}
 }
 

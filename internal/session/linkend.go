@@ -57,7 +57,7 @@ func (l *Link) part(timeout time.Duration, goodbyes []time.Duration) {
 		l.bid()
 		l.mu.Unlock()
 		l.e.tx.run()
-		if waitFor(gone, d) {
+		if wait(gone, d) {
 			return
 		}
 	}
@@ -140,18 +140,6 @@ func isClosed(c <-chan struct{}) bool {
 	case <-c:
 		return true
 	default:
-		return false
-	}
-}
-
-// waitFor reports whether c was closed in time.
-func waitFor(c <-chan struct{}, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-c:
-		return true
-	case <-t.C:
 		return false
 	}
 }

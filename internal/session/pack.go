@@ -37,6 +37,18 @@ func (k *packer) frame(t packet.FrameType, body []byte, twice bool) {
 	k.lasting = k.lasting || t == packet.FrameReliable && k.l.server
 }
 
+// frames adds frames that were put together before.
+func (k *packer) frames(b []byte) {
+	for len(b) > 0 {
+		t, body, rest, err := packet.NextFrame(b)
+		if err != nil {
+			break // they are our own
+		}
+		k.frame(t, body, false)
+		b = rest
+	}
+}
+
 // close seals the packet under way for the link's address.
 func (k *packer) close() { k.closeTo(k.l.remote, k.l.source) }
 
@@ -167,14 +179,7 @@ func (l *Link) sendControl(k *packer) {
 	}
 	l.stats.written += uint64(l.nControl)
 	l.control, l.nControl = l.control[:0], 0
-	for rest := l.extra; len(rest) > 0; {
-		t, body, tail, err := packet.NextFrame(rest)
-		if err != nil {
-			break // they are our own
-		}
-		k.frame(t, body, false)
-		rest = tail
-	}
+	k.frames(l.extra)
 	if l.extra = l.extra[:0]; cap(l.extra) > packet.MaxSize { // a rare burst's
 		l.extra = nil
 	}

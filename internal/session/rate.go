@@ -39,15 +39,20 @@ func (b *Bucket) Take(r Rate, now time.Time) bool {
 	if !r.Limited() {
 		return true
 	}
-	if !b.at.IsZero() {
-		b.spent = max(0, b.spent-now.Sub(b.at).Seconds()*r.PerSecond)
-	}
-	b.at = now
-	if b.spent+1 > r.burst() {
+	if b.left(r, now) < 1 {
 		return false
 	}
 	b.spent++
 	return true
+}
+
+// left is how many tokens there are.
+func (b *Bucket) left(r Rate, now time.Time) float64 {
+	if !b.at.IsZero() {
+		b.spent = max(0, b.spent-now.Sub(b.at).Seconds()*r.PerSecond)
+	}
+	b.at = now
+	return r.burst() - b.spent
 }
 
 // Full reports whether nothing is missing any more: the bucket can be forgotten.

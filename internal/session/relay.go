@@ -193,15 +193,14 @@ func (s *Session) relay(slot uint32, class wire.Class, p []byte) {
 	if s.conn == nil {
 		return // it is over
 	}
-	frame := wire.AppendHeader(make([]byte, 0, wire.FrameSize(relayHeader+len(p))), wire.KindRelay, relayHeader+len(p))
-	frame = appendRelay(frame, slot, class, p)
 	as, l := wire.Unreliable, lane{}
 	if class == wire.ClassReliable { // it waits among those that are dropped last, and supersedes none
 		as, l = wire.Sequenced(0), lane{group: relayLane, sender: wire.ID(d.relayedOut.Add(1))}
 	}
-	b, err := s.out.begin(len(frame), as, l)
+	b, err := s.out.begin(wire.FrameSize(relayHeader+len(p)), as, l)
 	if err == nil { // else it is lost, as on the way
-		s.out.commitFrames(append(b, frame...), 1)
+		b = wire.AppendHeader(b, wire.KindRelay, relayHeader+len(p))
+		s.out.commitFrames(appendRelay(b, slot, class, p), 1)
 		s.Flush()
 	}
 }
@@ -237,26 +236,10 @@ func (l *Link) sendRelays(k *packer) {
 		l.health.used = k.now
 		l.watch()
 	}
-	for rest := l.relays; len(rest) > 0; {
-		t, body, tail, err := packet.NextFrame(rest)
-		if err != nil {
-			break // they are our own
-		}
-		k.frame(t, body, false)
-		rest = tail
-	}
+	k.frames(l.relays)
 	if l.relays = l.relays[:0]; cap(l.relays) > largeBuffer {
 		l.relays = nil
 	}
-}
-
-// left is how many tokens there are.
-func (b *Bucket) left(r Rate, now time.Time) float64 {
-	if !b.at.IsZero() {
-		b.spent = max(0, b.spent-now.Sub(b.at).Seconds()*r.PerSecond)
-	}
-	b.at = now
-	return r.burst() - b.spent
 }
 
 // Pairer is told what concerns a session's pairs. Its methods must not block.
