@@ -102,11 +102,11 @@ func (c *Client) offered(dg *wirepb.Datagrams) {
 // start begins to read and to call back, and waits for OnOpen.
 func (c *Client) start() {
 	c.session.OnPairs(pairer{c})
-	c.session.Start(&reader{c: c}) // ended by the connection's end
-	c.session.Ping()               // an error says that the session is over already
-	c.keeper.Go(c.keepAlive)       // ended by the reader's end
-	c.keeper.Go(c.keepUDP)         // likewise
-	go c.run()                     // ended by the reader's end: it closes done
+	c.session.Start(&reader{c: c, from: c.session}) // ended by the connection's end
+	c.session.Ping()                                // an error says that the session is over already
+	c.keeper.Go(c.keepAlive)                        // ended by the reader's end
+	c.keeper.Go(c.keepUDP)                          // likewise
+	go c.run()                                      // ended by the reader's end: it closes done
 	select {
 	case <-c.opened:
 	case <-c.done:

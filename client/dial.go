@@ -15,11 +15,11 @@ import (
 const sdk = "troupe-go"
 
 // Dial connects to the first of the URLs that lets it in: tcp://host:port,
-// tls://host:port, ws://host/path, wss://host/path or udp://host:port. They are tried in order,
-// each for at most Limits.HandshakeTimeout, until ctx ends. A server that
-// refuses ends the trying, unless it merely has no room or is going: its word
-// would be the same elsewhere. The error joins those of all attempts; a refusal
-// among them is a [RefusedError].
+// tls://host:port, ws://host/path, wss://host/path or udp://host:port. They are
+// tried in order, each for at most Limits.HandshakeTimeout, until ctx ends. A
+// server that refuses ends the trying, unless it merely has no room or is going:
+// its word would be the same elsewhere. The error joins those of all attempts; a
+// refusal among them is a [RefusedError].
 //
 // What has been dialled no longer depends on ctx.
 func Dial(ctx context.Context, cfg Config, urls ...string) (*Client, error) {

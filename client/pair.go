@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"maps"
-	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -121,7 +120,7 @@ func (c *Client) pairUp(m *wirepb.Pair) error {
 // start begins to read what the other client sends: not before the handler of
 // its join has returned. Until then it stays in the pair's channels.
 func (p *pair) start() {
-	p.starting.Do(func() { p.s.Start(&pairReader{reader: reader{c: p.c}, p: p}) })
+	p.starting.Do(func() { p.s.Start(&pairReader{reader: reader{c: p.c, from: p.s}, p: p}) })
 }
 
 // startPairs is called when the handlers of these members' joins have returned.
@@ -241,15 +240,6 @@ func (c *Client) punch(m *wirepb.Punch) {
 	p.s.Punch(info, time.Duration(m.Wait)*time.Microsecond)
 }
 
-func addresses(list [][]byte) (out []netip.AddrPort) {
-	for _, b := range list {
-		if a, err := packet.ParseObserved(b); err == nil {
-			out = append(out, a)
-		}
-	}
-	return out
-}
-
 // changed is told by the path.
 func (p *pair) changed(e link.Event) {
 	direct := e.To == link.Direct || e.To == link.Both
@@ -283,106 +273,7 @@ func (p *pair) want() {
 }
 
 func (p *pair) tell(m *wirepb.PairPath) {
-	if frame, err := wire.MarshalFrame(nil, wire.KindPairPath, m); err == nil {
-		p.c.flush(p.c.session.PutFrame(frame, wire.Reliable)) // an error says that the session is ending
-	}
-}
-
-// self is what this client knows of where it is.
-func (c *Client) self() link.Info {
-	info := link.Info{Host: c.hosts()}
-	return info
-}
-
-// hosts are the addresses of this machine with the socket's port.
-func (c *Client) hosts() (out []netip.AddrPort) {
-	p := c.port.Load()
-	if p == nil {
-		return nil
-	}
-	at := p.end.LocalAddr()
-	if !at.Addr().IsUnspecified() {
-		return []netip.AddrPort{at}
-	}
-	all, err := net.InterfaceAddrs()
-	if err != nil {
-		return nil
-	}
-	for _, a := range all {
-		n, ok := a.(*net.IPNet)
-		if !ok {
-			continue
-		}
-		ip, _ := netip.AddrFromSlice(n.IP)
-		if ip = ip.Unmap(); !ip.IsLinkLocalUnicast() && (!ip.IsLoopback() || c.loopback()) && len(out) < 8 {
-			out = append(out, netip.AddrPortFrom(ip, at.Port()))
-		}
-	}
-	return out
-}
-
-// loopback reports whether the server is on this machine: so may be the others.
-func (c *Client) loopback() bool { return c.session.RemoteAddr().Addr().IsLoopback() }
-
-// tellCandidates tells the server where this client may be reached.
-func (c *Client) tellCandidates() {
-	m := &wirepb.Candidates{RelayOnly: c.cfg.RelayOnly}
-	if !m.RelayOnly {
-		for _, h := range c.hosts() {
-			m.Hosts = append(m.Hosts, packet.AppendObserved(nil, h))
-		}
-	}
-	if frame, err := wire.MarshalFrame(nil, wire.KindCandidates, m); err == nil {
-		c.flush(c.session.PutFrame(frame, wire.Reliable)) // an error says that the session is ending
-	}
-}
-
-// pairReader takes what another client sends.
-type pairReader struct {
-	reader
-	p *pair
-}
-
-// Frame implements session.Receiver.
-func (r *pairReader) Frame(k wire.Kind, body []byte, buf *session.Buffer) error {
-	if k != wire.KindGroupMessage {
-		return &CloseError{Code: wire.CodeProtocol, Text: "only messages come from another client"}
-	}
-	var m wire.GroupMessage
-	if err := m.Parse(body); err != nil {
-		return malformed(err)
-	}
-	if m.Sender != r.p.id || m.Position != 0 { // it says that it is somebody else
-		return &CloseError{Code: wire.CodeProtocol, Text: "a message of another sender"}
-	}
-	r.p.want()
-	if err := r.reader.Frame(k, body, buf); err != nil {
-		return err
-	}
-	r.batch.frames[len(r.batch.frames)-1].pair = r.p
-	return nil
-}
-
-// EndRead implements session.Receiver: what waits for the callbacks holds up
-// this pair, not the server's session.
-func (r *pairReader) EndRead() error {
-	b := r.batch
-	if b == nil {
-		return nil
-	}
-	b.from = r.p.s
-	r.batch = nil
-	b.from.Charge(b.buf.Size())
-	if r.c.queue.push(b) > maxBehind {
-		return &CloseError{Code: wire.CodeOverloaded, Text: "callbacks do not keep up"}
-	}
-	return nil
-}
-
-// Ended implements session.Receiver: the pair is over, and nothing else.
-func (r *pairReader) Ended(*CloseError) {
-	r.EndRead()
-	r.p.forget()
+	p.c.flush(p.c.session.PutMessage(wire.KindPairPath, m)) // an error says that the session is ending
 }
 
 // Path is how this client reaches another one that it shares a group with; ok is
@@ -426,38 +317,4 @@ func (g *Group) SendTo(member wire.ID, code uint16, b wire.Body, d wire.Delivery
 	p.s.Flush()
 	p.want()
 	return nil
-}
-
-// judgePair is judge for what another client has sent past the server: nothing
-// of it is the server's fault, and it is a member's word only in groups that
-// have pairs. What is reliable and early has overtaken the server's word of a
-// join, where the two share another group already.
-func (c *Client) judgePair(g *Group, m *wire.GroupMessage) (moment, Member) {
-	if g == nil {
-		if last, ended := c.ended.last(m.Group); ended && m.Epoch <= last {
-			return late, Member{}
-		}
-		return tooEarly, Member{}
-	}
-	g.mu.Lock()
-	member, in := g.members[m.Sender]
-	g.mu.Unlock()
-	switch {
-	case g.quiet:
-		return late, Member{}
-	case in && member.Epoch == m.Epoch:
-		return inTime, member
-	case m.Epoch > g.position:
-		return tooEarly, Member{}
-	}
-	return late, Member{}
-}
-
-// lost is told of a message that was not waited for any longer. A pair that has
-// lost a reliable one is over: never a hole.
-func (p *pair) lost(m *wire.GroupMessage) {
-	if p != nil && m.Delivery.Class() == wire.ClassReliable {
-		p.forget()
-		p.s.Close(wire.CodeProtocol, "a reliable message of a group that is not shared")
-	}
 }

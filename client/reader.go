@@ -10,7 +10,8 @@ import (
 // the callbacks.
 type reader struct {
 	c     *Client
-	batch *batch // of the read under way, or nil
+	from  *session.Session // whose frames these are: what waits for the callbacks holds up this one
+	batch *batch           // of the read under way, or nil
 }
 
 // Frame implements session.Receiver.
@@ -66,7 +67,7 @@ func (r *reader) EndRead() error {
 		return nil
 	}
 	r.batch = nil
-	b.from = r.c.session
+	b.from = r.from
 	b.from.Charge(b.buf.Size())
 	if r.c.queue.push(b) > maxBehind {
 		return &CloseError{Code: wire.CodeOverloaded, Text: "callbacks do not keep up"}

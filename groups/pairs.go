@@ -13,7 +13,6 @@ import (
 	"github.com/troupe-go/troupe/peers"
 	"github.com/troupe-go/troupe/wire"
 	"github.com/troupe-go/troupe/wire/wirepb"
-	"google.golang.org/protobuf/proto"
 )
 
 // pairs are the pairs of clients that share groups, of a system. A pair comes
@@ -153,7 +152,7 @@ func (ps *pairs) endLocked(p *pair) (out unsent) {
 	for _, e := range p.ends {
 		e.side.conn.RemoveRelay(e.slot)
 		delete(e.side.slots, e.slot)
-		tellPair(e.side.conn, wire.KindUnpair, &wirepb.Unpair{Slot: e.slot})
+		e.side.conn.PutMessage(wire.KindUnpair, &wirepb.Unpair{Slot: e.slot}) // an error says that the session is ending
 		out = append(out, e.side.conn)
 	}
 	return out
@@ -188,19 +187,12 @@ func (ps *pairs) makeLocked(c couple, a, b *seat) *pair {
 	ids := [2]uint32{binary.BigEndian.Uint32(random[8:]), binary.BigEndian.Uint32(random[12:])}
 	for i, e := range p.ends {
 		other := p.ends[1-i]
-		tellPair(e.side.conn, wire.KindPair, &wirepb.Pair{
+		e.side.conn.PutMessage(wire.KindPair, &wirepb.Pair{
 			Slot: e.slot, Member: uint64(other.side.peer.ID()), Id: binary.BigEndian.Uint64(random[:8]), Secret: secret[:], Role: uint32(i),
 			Receiver: ids[i], Sender: ids[1-i], Suite: packet.SuiteAES256GCM,
 		})
 	}
 	return p
-}
-
-// tellPair queues a frame; whoever calls has it flushed.
-func tellPair(s *session.Session, k wire.Kind, m proto.Message) {
-	if frame, err := wire.MarshalFrame(nil, k, m); err == nil {
-		s.PutFrame(frame, wire.Reliable) // an error says that the session is ending
-	}
 }
 
 // PairFrame implements session.Pairer: it takes what a client says of its pairs,
@@ -354,7 +346,7 @@ func (ps *pairs) punchLocked(p *pair, now time.Time) unsent {
 	farthest := min(max(rtt[0], rtt[1])/2, maxWait)
 	for i, e := range p.ends {
 		wait := max(0, farthest-rtt[i]/2)
-		tellPair(e.side.conn, wire.KindPunch, &wirepb.Punch{
+		e.side.conn.PutMessage(wire.KindPunch, &wirepb.Punch{
 			Slot: e.slot, Peer: hosts[1-i], SamePublic: same,
 			Reflexive: [][]byte{packet.AppendObserved(nil, seen[1-i])}, Wait: uint32(wait.Microseconds()),
 		})

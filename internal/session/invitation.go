@@ -36,8 +36,7 @@ func (s *Session) datagramFrame(k wire.Kind, body []byte, b *Buffer) error {
 				offer = o
 			}
 		}
-		frame, err := wire.MarshalFrame(nil, wire.KindDatagrams, offer)
-		if err == nil && s.PutFrame(frame, wire.Reliable) == nil {
+		if s.PutMessage(wire.KindDatagrams, offer) == nil {
 			s.Flush()
 		}
 	case wire.KindDatagrams:
@@ -54,8 +53,7 @@ func (s *Session) datagramFrame(k wire.Kind, body []byte, b *Buffer) error {
 
 // AskAttach asks the server for another Datagrams.
 func (s *Session) AskAttach() error {
-	frame, _ := wire.MarshalFrame(nil, wire.KindAttach, &wirepb.Attach{}) // it has nothing that can't be encoded
-	err := s.PutFrame(frame, wire.Reliable)
+	err := s.PutMessage(wire.KindAttach, &wirepb.Attach{})
 	s.Flush()
 	return err
 }

@@ -63,8 +63,7 @@ func (s *Session) linkDown(l *Link, tell bool) {
 	l.quit()
 	d.bygone(l)
 	if tell {
-		frame, _ := wire.MarshalFrame(nil, wire.KindPath, &wirepb.Path{}) // it has nothing that can't be encoded
-		if s.PutFrame(frame, wire.Reliable) == nil {                      // an error says that the session is ending
+		if s.PutMessage(wire.KindPath, &wirepb.Path{}) == nil { // an error says that the session is ending
 			s.Flush()
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/troupe-go/troupe/wire"
+	"google.golang.org/protobuf/proto"
 )
 
 // Flush writes what is queued, without waiting: what the socket does not take
@@ -230,6 +231,15 @@ func (s *Session) PutGroupSend(m *wire.GroupSend) error {
 // PutFrame queues a whole encoded frame: what is sent to many is encoded once.
 func (s *Session) PutFrame(frame []byte, d wire.Delivery) error {
 	return s.putFrame(frame, d, laneOf(d, 0, 0))
+}
+
+// PutMessage queues m as a reliable frame of kind k.
+func (s *Session) PutMessage(k wire.Kind, m proto.Message) error {
+	frame, err := wire.MarshalFrame(nil, k, m)
+	if err != nil {
+		return err
+	}
+	return s.PutFrame(frame, wire.Reliable)
 }
 
 // PutRelayed is PutFrame for a message of another member of a group: sequenced
