@@ -79,9 +79,9 @@ func (s *Server) assemble(pc peers.Config, tc transport.Config) (err error) {
 // one fails, none stays open.
 //
 // A game listens on both tls://:4530 and udp://:4530. Clients that come by a
-// stream are told of the first udp:// listener, and what need not be reliable
-// goes by UDP as far as their networks let it through. Clients that come by
-// udp:// have no stream at all.
+// stream are told of the udp:// listener that has been open longest, and what
+// need not be reliable goes by UDP as far as their networks let it through.
+// Clients that come by udp:// have no stream at all.
 func (s *Server) Listen(urls ...string) ([]netip.AddrPort, error) {
 	if err := s.start(); err != nil {
 		return nil, err
