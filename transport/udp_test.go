@@ -116,12 +116,13 @@ func TestStoppedListenerGivesItsPortBack(t *testing.T) {
 			c.Close()
 			var pc, second *simnet.PacketConn
 			until(t, 5*time.Second, "the ports are free", func() bool {
-				var err error
 				if pc == nil {
 					pc, _ = w.host.ListenPacket(4530)
 				}
-				second, err = w.host.ListenPacket(4531)
-				return pc != nil && err == nil
+				if second == nil {
+					second, _ = w.host.ListenPacket(4531)
+				}
+				return pc != nil && second != nil
 			})
 			synctest.Wait()
 			st := w.Transport.Stats().Datagrams

@@ -28,9 +28,13 @@ type Nonblocking struct {
 	fault    atomic.Pointer[CloseError]
 	behind   func() // told when something is kept; set before anyone writes who must not wait
 
+	linger time.Duration // how long Close waits for what is kept; set before the layer may close
+
 	mu       sync.Mutex
 	started  bool
+	closing  bool // nothing that fails from now on says why the session ends
 	draining bool // drain is writing; it does not hold the lock all the time
+	drained  sync.Cond
 	kept     []byte
 }
 
@@ -38,6 +42,7 @@ type Nonblocking struct {
 // platform has no write that does not wait, everything is kept for drain.
 func NewNonblocking(nc net.Conn) *Nonblocking {
 	n := &Nonblocking{Conn: nc}
+	n.drained.L = &n.mu
 	if t, ok := nc.(*net.TCPConn); ok {
 		if w, ok := rawWriter(t); ok {
 			n.try = w.writeSome
@@ -106,24 +111,45 @@ func (n *Nonblocking) pending() bool {
 }
 
 // drain waits until nothing is kept. What is written meanwhile is kept, too.
+// Once the layer above has closed it reports no error: whoever reads knows why.
 func (n *Nonblocking) drain(deadline time.Time) error {
-	n.Conn.SetWriteDeadline(deadline)          // fails only on a closed connection, and then Write does too
-	defer n.Conn.SetWriteDeadline(time.Time{}) // else the next try is late
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	for n.draining {
+		n.drained.Wait()
+	}
 	n.draining = true
-	defer func() { n.draining = false }()
+	n.Conn.SetWriteDeadline(deadline) // fails only on a closed connection, and then Write does too
+	defer func() {
+		n.Conn.SetWriteDeadline(time.Time{}) // else the next try is late
+		n.draining = false
+		n.drained.Broadcast()
+	}()
 	for len(n.kept) > 0 {
 		p := n.kept
 		n.kept = nil
 		n.mu.Unlock()
 		_, err := n.Conn.Write(p)
 		n.mu.Lock()
+		if n.closing && err != nil {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// SetWriteDeadline implements net.Conn. Once the waiting has ended it does
+// nothing: the deadlines are drain's.
+func (n *Nonblocking) SetWriteDeadline(t time.Time) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.started {
+		return nil
+	}
+	return n.Conn.SetWriteDeadline(t)
 }
 
 // Read implements net.Conn.
@@ -153,8 +179,26 @@ func (n *Nonblocking) finish() {
 // cut has every further read fail, for what the other end has done.
 func (n *Nonblocking) cut(ce *CloseError) { n.fault.CompareAndSwap(nil, ce) }
 
-// Close implements net.Conn. It does not wait, as TLS would with its last alert.
+// Close implements net.Conn. The layer's last words, such as the answer to a
+// goodbye, have linger to leave.
 func (n *Nonblocking) Close() error {
+	n.mu.Lock()
+	n.closing = true
+	words := len(n.kept) > 0 || n.draining
+	n.mu.Unlock()
+	if words && n.linger > 0 {
+		deadline := time.Now().Add(n.linger)
+		n.Conn.SetWriteDeadline(deadline) // also of a write that has begun
+		n.drain(deadline)
+	}
+	return n.abort()
+}
+
+// abort closes at once. It does not wait, as TLS would with its last alert.
+func (n *Nonblocking) abort() error {
+	n.mu.Lock()
+	n.closing = true
+	n.mu.Unlock()
 	if t, ok := n.Conn.(*tls.Conn); ok {
 		return t.NetConn().Close()
 	}

@@ -86,6 +86,9 @@ func New(id wire.ID, c *Conn, env *Env, server bool) *Session {
 	s := makeSession(id, c, env, server)
 	if l, ok := c.out.(*layeredSink); ok {
 		l.nb.behind = s.kick
+		if c.ws != nil {
+			l.nb.linger = env.Linger
+		}
 	}
 	env.sweeper.expect(s)
 	return s

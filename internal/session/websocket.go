@@ -50,7 +50,7 @@ func (w *webSocket) SetReadDeadline(t time.Time) error { return w.nb.SetReadDead
 
 // Close implements bottom.
 func (w *webSocket) Close() error {
-	err := w.nb.Close() // wakes who reads or says goodbye, so that the next line does not wait for them
+	err := w.nb.abort() // wakes who reads or says goodbye, so that the next line does not wait for them
 	w.ws.CloseNow()
 	return err
 }
@@ -139,10 +139,10 @@ func (w *webSocket) goodbye(code int, text string, linger time.Duration) {
 		code = int(own)
 	}
 	if !w.nb.wait() { // nobody reads
-		w.nb.Close()
+		w.nb.abort()
 		return
 	}
-	t := time.AfterFunc(linger, func() { w.nb.Close() })
+	t := time.AfterFunc(linger, func() { w.nb.abort() })
 	defer t.Stop()
 	w.ws.Close(websocket.StatusCode(code), clip(strings.ToValidUTF8(text, "\uFFFD"), 120))
 }

@@ -56,6 +56,10 @@ func (s *Session) next(b *Buffer) *Buffer {
 		q.releaseLocked(b)
 	}
 	if b = q.takeLocked(); b == nil {
+		if l, ok := s.conn.out.(*layeredSink); ok && l.nb.pending() { // kick has relied on this
+			s.drainKept()
+			return nil
+		}
 		q.writing = false
 		q.mark = nil
 		q.signalLocked()
@@ -92,13 +96,18 @@ func (s *Session) drain(b *Buffer) {
 func (s *Session) kick() {
 	q := &s.out
 	q.mu.Lock()
-	if q.writing { // it is looked at anyway
-		q.mu.Unlock()
+	defer q.mu.Unlock()
+	if q.writing { // next looks
 		return
 	}
 	q.writing = true
-	deadline := q.deadlineLocked(time.Now())
-	q.mu.Unlock()
+	s.drainKept()
+}
+
+// drainKept begins to write what is kept below a layer. The queue's lock is
+// held, and the queue is being written.
+func (s *Session) drainKept() {
+	deadline := s.out.deadlineLocked(time.Now())
 	s.env.wg.Go(func() { // ended by the socket or the deadline
 		if err := s.conn.out.drain(deadline); err != nil {
 			s.writeFailed(nil, err)

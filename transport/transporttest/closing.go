@@ -70,7 +70,9 @@ func testClientClose(t *testing.T, h Harness) {
 		websocket.StatusNoStatusRcvd: wire.CodeNormal,
 	} {
 		c, p := enter(t, h, s)
-		c.Stream.(*messages).ws.Close(status, "")
+		if err := c.Stream.(*messages).ws.Close(status, ""); err != nil {
+			t.Errorf("goodbye with %d is not answered: %v", status, err)
+		}
 		if why := p.Why(t); why.Code != want || !why.Remote {
 			t.Errorf("goodbye with %d: the server says %v, want %v", status, why, want)
 		}
