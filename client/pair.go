@@ -23,11 +23,15 @@ type pairs struct {
 	byID   map[wire.ID]*pair
 	over   bool
 
+	known map[uint32]struct{} // slots told; the decoder's
+	ended uint32              // the highest one that the server has taken back; likewise
+
 	env *session.Env // of their sessions
 }
 
 func (ps *pairs) init(l Limits) {
-	ps.bySlot, ps.byID, ps.env = make(map[uint32]*pair), make(map[wire.ID]*pair), session.NewEnv(pairLimits(l))
+	ps.bySlot, ps.byID, ps.known = make(map[uint32]*pair), make(map[wire.ID]*pair), make(map[uint32]struct{})
+	ps.env = session.NewEnv(pairLimits(l))
 }
 
 // pairer is a client as its session tells it of pairs.
@@ -47,6 +51,8 @@ type pair struct {
 	s    *session.Session
 
 	starting sync.Once
+
+	punched uint32 // the newest Punch; the decoder's
 
 	mu    sync.Mutex
 	asked bool // for a direct path
@@ -90,6 +96,9 @@ func (c *Client) pairUp(m *wirepb.Pair) error {
 	if len(m.Secret) != len(packet.Secret{}) || m.Suite != packet.SuiteAES256GCM || p == nil {
 		return nil // without UDP there are no pairs: messages go by the group
 	}
+	if !c.pairs.first(m.Slot) {
+		return nil
+	}
 	pr := &pair{c: c, id: wire.ID(m.Member), slot: m.Slot}
 	s, err := c.session.NewPair(pr.id, c.pairs.env, p.end, session.PairConfig{
 		Secret: packet.Secret(m.Secret), Key: m.Id, Self: packet.ID(m.Receiver), Peer: packet.ID(m.Sender), Higher: m.Role == 1,
@@ -115,6 +124,16 @@ func (c *Client) pairUp(m *wirepb.Pair) error {
 		pr.start()
 	}
 	return nil
+}
+
+// first reports whether a pair has not been told before. Its keys serve once,
+// so it does not begin again, however its own end came about.
+func (ps *pairs) first(slot uint32) bool {
+	if _, known := ps.known[slot]; known || slot <= ps.ended {
+		return false
+	}
+	ps.known[slot] = struct{}{}
+	return true
 }
 
 // start begins to read what the other client sends: not before the handler of
@@ -171,6 +190,8 @@ func (c *Client) unpaired(slot uint32) {
 	c.pairs.mu.Lock()
 	p := c.pairs.bySlot[slot]
 	c.pairs.mu.Unlock()
+	delete(c.pairs.known, slot)
+	c.pairs.ended = max(c.pairs.ended, slot)
 	if p != nil {
 		p.forget()
 		p.end()
@@ -230,9 +251,10 @@ func (c *Client) punch(m *wirepb.Punch) {
 	c.pairs.mu.Lock()
 	p := c.pairs.bySlot[m.Slot]
 	c.pairs.mu.Unlock()
-	if p == nil || m.Peer == nil || c.cfg.RelayOnly {
+	if p == nil || m.Peer == nil || c.cfg.RelayOnly || m.Attempt <= p.punched {
 		return
 	}
+	p.punched = m.Attempt
 	info := link.Info{
 		Host: addresses(m.Peer.Hosts), Reflexive: addresses(m.Reflexive), Mapping: link.Mapping(min(m.Peer.Mapping, uint32(link.Blocked))),
 		Last: uint16(m.Peer.Last), Delta: int(m.Peer.Delta), SamePublic: m.SamePublic,

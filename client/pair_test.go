@@ -50,16 +50,20 @@ func inPair(t *testing.T, f func(t *testing.T, victim, villain *acquaintance)) {
 		ids := []wire.ID{victimID, villainID}
 		for i, a := range both {
 			a.s.SetRelay(pairSlot, both[1-i].s, pairSlot)
-			a.told(wire.KindPair, &wirepb.Pair{
-				Slot: pairSlot, Member: uint64(ids[1-i]), Id: 5, Secret: make([]byte, 32), Role: uint32(i),
-				Receiver: uint32(100 + i), Sender: uint32(100 + 1 - i), Suite: packet.SuiteAES256GCM,
-			})
+			a.told(wire.KindPair, pairFor(i, ids[1-i]))
 			a.enters(7, 2, member(victimID, 1), member(villainID, 2))
 		}
 		synctest.Wait()
 		both[0].log.take()
 		f(t, both[0], both[1])
 	})
+}
+
+func pairFor(role int, other wire.ID) *wirepb.Pair {
+	return &wirepb.Pair{
+		Slot: pairSlot, Member: uint64(other), Id: 5, Secret: make([]byte, 32), Role: uint32(role),
+		Receiver: uint32(100 + role), Sender: uint32(100 + 1 - role), Suite: packet.SuiteAES256GCM,
+	}
 }
 
 func acquaint(t *testing.T, n *simnet.Net, id wire.ID) *acquaintance {
@@ -221,6 +225,32 @@ func TestVillainInAPair(t *testing.T) {
 	}
 }
 
+// A pair is told several times and begins once: with the same keys from the start
+// it would seal two packets alike. That holds while it lives, when it has ended by
+// itself, and when the server has taken it back.
+func TestPairBeginsOnce(t *testing.T) {
+	inPair(t, func(t *testing.T, victim, villain *acquaintance) {
+		again := func(want bool) {
+			t.Helper()
+			before := victim.c.pairOf(villainID)
+			victim.told(wire.KindPair, pairFor(0, villainID))
+			synctest.Wait()
+			if p := victim.c.pairOf(villainID); p != before || (p != nil) != want {
+				t.Errorf("a pair told again is %p, and was %p", p, before)
+			}
+		}
+		again(true)
+		villain.sends(event(1, "x"))
+		time.Sleep(time.Second)
+		again(false)
+		victim.told(wire.KindUnpair, &wirepb.Unpair{Slot: pairSlot})
+		again(false)
+		if n := len(victim.c.pairs.known); n != 0 {
+			t.Errorf("%d slots are remembered for ever", n)
+		}
+	})
+}
+
 // A reliable message that overtakes the join that it needs waits for it, as
 // those behind it do in their own groups; one whose join does not come ends the
 // pair, for it must not be lost alone.
@@ -278,10 +308,7 @@ func TestPairWaitsForTheJoinHandler(t *testing.T) {
 		ids := []wire.ID{victimID, villainID}
 		for i, a := range both {
 			a.s.SetRelay(pairSlot, both[1-i].s, pairSlot)
-			a.told(wire.KindPair, &wirepb.Pair{
-				Slot: pairSlot, Member: uint64(ids[1-i]), Id: 5, Secret: make([]byte, 32), Role: uint32(i),
-				Receiver: uint32(100 + i), Sender: uint32(100 + 1 - i), Suite: packet.SuiteAES256GCM,
-			})
+			a.told(wire.KindPair, pairFor(i, ids[1-i]))
 			a.enters(7, 2, member(victimID, 1), member(villainID, 2))
 		}
 		time.Sleep(time.Second)

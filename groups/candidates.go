@@ -1,7 +1,9 @@
 package groups
 
 import (
+	"bytes"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/troupe-go/troupe/internal/packet"
@@ -86,6 +88,13 @@ func (ps *pairs) candidates(c *wirepb.Candidates, seen netip.AddrPort, same bool
 		out.Hosts = append(out.Hosts, h)
 	}
 	return out, held
+}
+
+// sameCandidates reports whether a client is where it was. Counting ports go on
+// counting, which is no reason to look again.
+func sameCandidates(a, b *wirepb.Candidates) bool {
+	return b != nil && a.Mapping == b.Mapping && a.RelayOnly == b.RelayOnly && a.Birthday == b.Birthday &&
+		slices.EqualFunc(a.Hosts, b.Hosts, bytes.Equal)
 }
 
 var carrier = netip.MustParsePrefix("100.64.0.0/10") // between NATs, RFC 6598

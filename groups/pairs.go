@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/troupe-go/troupe/internal/packet"
@@ -13,6 +12,7 @@ import (
 	"github.com/troupe-go/troupe/peers"
 	"github.com/troupe-go/troupe/wire"
 	"github.com/troupe-go/troupe/wire/wirepb"
+	"google.golang.org/protobuf/proto"
 )
 
 // pairs are the pairs of clients that share groups, of a system. A pair comes
@@ -42,8 +42,8 @@ type side struct {
 	conn  *session.Session
 	last  uint32           // slot given out
 	slots map[uint32]*pair // by this side's slots
-	timed atomic.Bool      // its round trip has been asked for
 	cand  *wirepb.Candidates
+	seen  netip.AddrPort // when it told them, or moved
 }
 
 // pair is two sides; the lower id is the first.
@@ -51,9 +51,11 @@ type pair struct {
 	ends   [2]end
 	groups map[*Group]bool // that the two share; none once it is over
 	asked  time.Time       // when a Punch was last sent
+	number uint32          // of that one
 	told   time.Time       // when owners were
 	wanted bool            // a direct path has been asked for
 	due    bool            // a Punch is, as soon as both are seen and it may be
+	news   bool            // an end is elsewhere since the last one
 	owed   time.Time       // when candidates that were held back may be told; zero without any
 	direct bool            // what the owners were told last
 	later  time.Time       // when look comes by again; zero: it does not
@@ -71,6 +73,7 @@ type end struct {
 const (
 	maxHosts   = 8
 	punchAgain = time.Second            // between two Punches of a pair
+	punchTime  = 5 * time.Second        // the same where nothing is new: the clients try so long, and would begin again
 	tellAgain  = 250 * time.Millisecond // between two PathChanged of a pair
 	maxWait    = 150 * time.Millisecond // that the nearer end waits for the farther
 )
@@ -88,10 +91,8 @@ func (u unsent) flush() {
 // turn to be pinged may be far. Call it without mu.
 func (u unsent) measure() {
 	for _, s := range u {
-		if sd, ok := s.Pairer().(*side); ok && !sd.timed.Swap(true) {
-			if rtt, _ := s.RTT(); rtt == 0 {
-				s.Ping() // an error says that the session is ending
-			}
+		if rtt, _ := s.RTT(); rtt == 0 {
+			s.Ping() // an error says that the session is ending
 		}
 	}
 }
@@ -187,12 +188,25 @@ func (ps *pairs) makeLocked(c couple, a, b *seat) *pair {
 	ids := [2]uint32{binary.BigEndian.Uint32(random[8:]), binary.BigEndian.Uint32(random[12:])}
 	for i, e := range p.ends {
 		other := p.ends[1-i]
-		e.side.conn.PutMessage(wire.KindPair, &wirepb.Pair{
+		e.side.tell(wire.KindPair, &wirepb.Pair{
 			Slot: e.slot, Member: uint64(other.side.peer.ID()), Id: binary.BigEndian.Uint64(random[:8]), Secret: secret[:], Role: uint32(i),
 			Receiver: ids[i], Sender: ids[1-i], Suite: packet.SuiteAES256GCM,
 		})
 	}
 	return p
+}
+
+// tell tells the client what both ends of a pair are to hear at about the same
+// time, whatever is lost: the first probes have to cross. The first copy counts.
+func (sd *side) tell(k wire.Kind, m proto.Message) {
+	frame, err := wire.MarshalFrame(nil, k, m)
+	if err != nil {
+		return // it is too large, which eight addresses are not
+	}
+	if sd.conn.Datagrams() {
+		sd.conn.PutFrame(frame, wire.Unreliable.Twice())
+	}
+	sd.conn.PutFrame(frame, wire.Reliable) // an error says that the session is ending
 }
 
 // PairFrame implements session.Pairer: it takes what a client says of its pairs,
@@ -219,17 +233,22 @@ func (sd *side) PairFrame(k wire.Kind, body []byte) error {
 func (sd *side) Moved() { sd.seek(nil) }
 
 // seek has direct paths looked for anew, where they have been asked for: the
-// client has candidates, if it tells any, that the others don't know.
+// client is where the others don't know, by what it tells or by what is seen.
 func (sd *side) seek(m *wirepb.Candidates) {
+	unsent{sd.conn}.measure()
 	ps := sd.ps
 	var out unsent
 	ps.mu.Lock()
+	seen := ps.observed(sd.conn)
+	news := seen != sd.seen || m != nil && !sameCandidates(m, sd.cand)
+	sd.seen = seen
 	if m != nil {
 		sd.cand = m
 	}
 	now := time.Now()
 	for _, p := range sd.slots {
-		p.due = p.due || p.wanted
+		p.news = p.news || news
+		p.due = p.due || p.wanted && news
 		out = append(out, ps.lookLocked(p, now)...)
 	}
 	ps.mu.Unlock()
@@ -249,6 +268,9 @@ func (ps *pairs) report(sd *side, m *wirepb.PairPath) {
 		e = &p.ends[1]
 	}
 	e.state, e.rtt = m.State, time.Duration(m.Rtt)*time.Microsecond
+	if p.ends[0].state == 2 && p.ends[1].state == 2 && !p.news {
+		p.due = false
+	}
 	if m.Punch {
 		p.wanted, p.due = true, true
 	}
@@ -296,8 +318,10 @@ func (p *pair) punchIn(now time.Time) time.Duration {
 	switch {
 	case !p.mayPunch():
 		return -1
-	case p.due:
+	case p.due && p.news:
 		return max(0, punchAgain-now.Sub(p.asked))
+	case p.due:
+		return max(0, punchTime-now.Sub(p.asked))
 	case !p.owed.IsZero() && !p.direct:
 		return max(0, p.owed.Sub(now))
 	}
@@ -328,7 +352,7 @@ func (ps *pairs) punchLocked(p *pair, now time.Time) unsent {
 		hosts[i], held[i] = ps.candidates(e.side.cand, seen[i], same, now)
 		news = news || len(hosts[i].Hosts) > 0
 	}
-	p.due, p.owed = false, time.Time{}
+	p.due, p.news, p.owed = false, false, time.Time{}
 	if held[0] || held[1] {
 		p.owed = now.Add(probeAgain)
 	}
@@ -336,9 +360,10 @@ func (ps *pairs) punchLocked(p *pair, now time.Time) unsent {
 		return nil
 	}
 	p.asked = now
+	p.number++
 	var rtt [2]time.Duration
 	for i, e := range p.ends {
-		rtt[i], _ = e.side.conn.RTT()
+		rtt[i] = e.side.conn.BestRTT()
 	}
 	if rtt[0] == 0 || rtt[1] == 0 {
 		rtt = [2]time.Duration{} // nobody knows who is farther away: nobody waits
@@ -346,8 +371,8 @@ func (ps *pairs) punchLocked(p *pair, now time.Time) unsent {
 	farthest := min(max(rtt[0], rtt[1])/2, maxWait)
 	for i, e := range p.ends {
 		wait := max(0, farthest-rtt[i]/2)
-		e.side.conn.PutMessage(wire.KindPunch, &wirepb.Punch{
-			Slot: e.slot, Peer: hosts[1-i], SamePublic: same,
+		e.side.tell(wire.KindPunch, &wirepb.Punch{
+			Slot: e.slot, Attempt: p.number, Peer: hosts[1-i], SamePublic: same,
 			Reflexive: [][]byte{packet.AppendObserved(nil, seen[1-i])}, Wait: uint32(wait.Microseconds()),
 		})
 	}

@@ -364,8 +364,9 @@ func hosts(addrs ...string) *wirepb.Candidates {
 	return m
 }
 
-// Whatever an end says, a pair is told at most once a second to look for a path;
-// the last word is not lost.
+// Whatever an end says, a pair is told to look for a path at most once a second
+// where there is news of an end, else once in the time that an attempt takes; the
+// last word is not lost.
 func TestPunchSpam(t *testing.T) {
 	inPairs(t, func(t *testing.T, w *world) {
 		w.see(apart)
@@ -384,17 +385,28 @@ func TestPunchSpam(t *testing.T) {
 		if a.punched() != 1 || b.punched() != 1 {
 			t.Fatalf("%d and %d words, want 1", a.punched(), b.punched())
 		}
-		for range 100 {
-			for range 3 {
+		spam := func(c func(i int) *wirepb.Candidates, least, most int) {
+			before := a.punched()
+			for i := range 300 {
 				a.tell(wire.KindPairPath, &wirepb.PairPath{Slot: slot, Punch: true})
-				b.tell(wire.KindCandidates, hosts())
+				b.tell(wire.KindCandidates, c(i))
 				a.tell(wire.KindPairPath, &wirepb.PairPath{Slot: slot + 1, Punch: true}) // there is none
+				time.Sleep(time.Second / 30)
 			}
-			time.Sleep(100 * time.Millisecond)
+			if n := a.punched() - before; n < least || n > most {
+				t.Errorf("%d words in 10 s, want %d to %d", n, least, most)
+			}
 		}
-		if n := a.punched(); n < 10 || n > 11 {
-			t.Errorf("%d words in 10 s", n)
+		spam(func(int) *wirepb.Candidates { return hosts() }, 1, 2)
+		spam(func(i int) *wirepb.Candidates { return &wirepb.Candidates{Mapping: 2, Last: uint32(i)} }, 2, 3)
+		spam(func(i int) *wirepb.Candidates { return &wirepb.Candidates{Mapping: uint32(i % 2)} }, 9, 11)
+		a.mu.Lock()
+		for i, m := range a.punches {
+			if m.Attempt != uint32(i+1) {
+				t.Errorf("attempt %d is told as number %d", i+1, m.Attempt)
+			}
 		}
+		a.mu.Unlock()
 		time.Sleep(5 * time.Second)
 		n := a.punched()
 		b.tell(wire.KindCandidates, hosts("[2600::1]:4000"))

@@ -24,6 +24,10 @@ func (s *Session) RTT() (rtt, deviation time.Duration) {
 	return time.Duration(c.rtt.Load()), time.Duration(c.vary.Load())
 }
 
+// BestRTT is the shortest round trip so far; zero before the first ping was
+// answered.
+func (s *Session) BestRTT() time.Duration { return time.Duration(s.time().best.Load()) }
+
 // time is the clock of the way that pings go.
 func (s *Session) time() *clock {
 	if d := s.dg.Load(); d != nil && d.up.Load() {

@@ -81,6 +81,7 @@ func (l *Link) proved(nonce [nonceSize]byte, now time.Time) {
 	}
 	l.remote, l.source, l.roam, l.moved = r.addr, r.source, nil, r
 	l.s.counts.Moves.Add(1)
+	l.clock.best.Store(0) // it was of the way to the old address
 	l.urge()
 	l.activate(now, 0)
 	if p := l.s.Pairer(); p != nil {

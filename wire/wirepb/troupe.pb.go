@@ -1669,6 +1669,7 @@ type Datagrams struct {
 	Host          string                 `protobuf:"bytes,7,opt,name=host,proto3" json:"host,omitempty"`       // of the server's UDP port; empty: the one that was dialled
 	Port          uint32                 `protobuf:"varint,8,opt,name=port,proto3" json:"port,omitempty"`
 	SecondPort    uint32                 `protobuf:"varint,9,opt,name=second_port,json=secondPort,proto3" json:"second_port,omitempty"` // answers HELLO and Bind only; 0: there is none
+	SecondHost    string                 `protobuf:"bytes,10,opt,name=second_host,json=secondHost,proto3" json:"second_host,omitempty"` // of the second port; empty: the same
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1764,6 +1765,13 @@ func (x *Datagrams) GetSecondPort() uint32 {
 		return x.SecondPort
 	}
 	return 0
+}
+
+func (x *Datagrams) GetSecondHost() string {
+	if x != nil {
+		return x.SecondHost
+	}
+	return ""
 }
 
 // Attach asks for Datagrams: the ones before have served, or failed.
@@ -2626,7 +2634,7 @@ func (x *GroupAck) GetPosition() uint64 {
 
 // Pair tells a client that it shares a group, in which clients may reach each
 // other, with another one. Packets of the two, sealed by secret, are relayed by
-// the server from now on.
+// the server from now on. Like Punch it comes several times.
 type Pair struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Slot          uint32                 `protobuf:"varint,1,opt,name=slot,proto3" json:"slot,omitempty"`          // names the pair in this session; never used again in it
@@ -2789,6 +2797,7 @@ type Candidates struct {
 	Last          uint32                 `protobuf:"varint,3,opt,name=last,proto3" json:"last,omitempty"`                            // of counting ports: the newest
 	Delta         int32                  `protobuf:"zigzag32,4,opt,name=delta,proto3" json:"delta,omitempty"`                        // and the step
 	RelayOnly     bool                   `protobuf:"varint,5,opt,name=relay_only,json=relayOnly,proto3" json:"relay_only,omitempty"` // this client wants no direct paths, and none to know its addresses
+	Birthday      bool                   `protobuf:"varint,6,opt,name=birthday,proto3" json:"birthday,omitempty"`                    // it may open many sockets, or try many ports of the other's, where nothing else helps
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2858,7 +2867,15 @@ func (x *Candidates) GetRelayOnly() bool {
 	return false
 }
 
-// Punch has both clients of a pair look for a direct path, at the same time.
+func (x *Candidates) GetBirthday() bool {
+	if x != nil {
+		return x.Birthday
+	}
+	return false
+}
+
+// Punch has both clients of a pair look for a direct path, at the same time. It
+// comes several times, by datagram and as a reliable frame: the first one counts.
 type Punch struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Slot          uint32                 `protobuf:"varint,1,opt,name=slot,proto3" json:"slot,omitempty"`
@@ -2866,6 +2883,8 @@ type Punch struct {
 	Reflexive     [][]byte               `protobuf:"bytes,3,rep,name=reflexive,proto3" json:"reflexive,omitempty"`                      // where the server sees the peer
 	SamePublic    bool                   `protobuf:"varint,4,opt,name=same_public,json=samePublic,proto3" json:"same_public,omitempty"` // the server sees both at one address
 	Wait          uint32                 `protobuf:"varint,5,opt,name=wait,proto3" json:"wait,omitempty"`                               // microseconds until the first probe
+	Attempt       uint32                 `protobuf:"varint,6,opt,name=attempt,proto3" json:"attempt,omitempty"`                         // of the pair, counted from 1: one that is not newer than the last has come before
+	Birthday      bool                   `protobuf:"varint,7,opt,name=birthday,proto3" json:"birthday,omitempty"`                       // both may
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2935,6 +2954,20 @@ func (x *Punch) GetWait() uint32 {
 	return 0
 }
 
+func (x *Punch) GetAttempt() uint32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *Punch) GetBirthday() bool {
+	if x != nil {
+		return x.Birthday
+	}
+	return false
+}
+
 // PairPath tells the server of a pair's path, and may ask for a Punch.
 type PairPath struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2943,6 +2976,7 @@ type PairPath struct {
 	Rtt           uint32                 `protobuf:"varint,3,opt,name=rtt,proto3" json:"rtt,omitempty"`     // microseconds, of the direct path
 	Reason        uint32                 `protobuf:"varint,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	Punch         bool                   `protobuf:"varint,5,opt,name=punch,proto3" json:"punch,omitempty"` // asks for a Punch
+	At            []byte                 `protobuf:"bytes,6,opt,name=at,proto3" json:"at,omitempty"`        // of a direct path: the other end's address, 18 bytes
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3010,6 +3044,13 @@ func (x *PairPath) GetPunch() bool {
 		return x.Punch
 	}
 	return false
+}
+
+func (x *PairPath) GetAt() []byte {
+	if x != nil {
+		return x.At
+	}
+	return nil
 }
 
 // GroupSet asks to change properties if those in expect have these values
@@ -3193,7 +3234,7 @@ const file_wire_troupe_proto_rawDesc = "" +
 	"\x04node\x18\x06 \x01(\rR\x04node\x12\x16\n" +
 	"\x06resume\x18\a \x01(\fR\x06resume\x12\x14\n" +
 	"\x05reset\x18\b \x01(\fR\x05reset\x122\n" +
-	"\tdatagrams\x18\t \x01(\v2\x14.troupe.v1.DatagramsR\tdatagrams\"\xda\x01\n" +
+	"\tdatagrams\x18\t \x01(\v2\x14.troupe.v1.DatagramsR\tdatagrams\"\xfb\x01\n" +
 	"\tDatagrams\x12\x14\n" +
 	"\x05suite\x18\x01 \x01(\rR\x05suite\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\x06R\x02id\x12\x16\n" +
@@ -3204,7 +3245,10 @@ const file_wire_troupe_proto_rawDesc = "" +
 	"\x04host\x18\a \x01(\tR\x04host\x12\x12\n" +
 	"\x04port\x18\b \x01(\rR\x04port\x12\x1f\n" +
 	"\vsecond_port\x18\t \x01(\rR\n" +
-	"secondPort\"\b\n" +
+	"secondPort\x12\x1f\n" +
+	"\vsecond_host\x18\n" +
+	" \x01(\tR\n" +
+	"secondHost\"\b\n" +
 	"\x06Attach\"$\n" +
 	"\x04Path\x12\x1c\n" +
 	"\tdatagrams\x18\x01 \x01(\bR\tdatagrams\"\xb6\x01\n" +
@@ -3275,7 +3319,7 @@ const file_wire_troupe_proto_rawDesc = "" +
 	"\n" +
 	"relay_only\x18\t \x01(\bR\trelayOnly\"\x1c\n" +
 	"\x06Unpair\x12\x12\n" +
-	"\x04slot\x18\x01 \x01(\rR\x04slot\"\x85\x01\n" +
+	"\x04slot\x18\x01 \x01(\rR\x04slot\"\xa1\x01\n" +
 	"\n" +
 	"Candidates\x12\x14\n" +
 	"\x05hosts\x18\x01 \x03(\fR\x05hosts\x12\x18\n" +
@@ -3283,20 +3327,24 @@ const file_wire_troupe_proto_rawDesc = "" +
 	"\x04last\x18\x03 \x01(\rR\x04last\x12\x14\n" +
 	"\x05delta\x18\x04 \x01(\x11R\x05delta\x12\x1d\n" +
 	"\n" +
-	"relay_only\x18\x05 \x01(\bR\trelayOnly\"\x99\x01\n" +
+	"relay_only\x18\x05 \x01(\bR\trelayOnly\x12\x1a\n" +
+	"\bbirthday\x18\x06 \x01(\bR\bbirthday\"\xcf\x01\n" +
 	"\x05Punch\x12\x12\n" +
 	"\x04slot\x18\x01 \x01(\rR\x04slot\x12)\n" +
 	"\x04peer\x18\x02 \x01(\v2\x15.troupe.v1.CandidatesR\x04peer\x12\x1c\n" +
 	"\treflexive\x18\x03 \x03(\fR\treflexive\x12\x1f\n" +
 	"\vsame_public\x18\x04 \x01(\bR\n" +
 	"samePublic\x12\x12\n" +
-	"\x04wait\x18\x05 \x01(\rR\x04wait\"t\n" +
+	"\x04wait\x18\x05 \x01(\rR\x04wait\x12\x18\n" +
+	"\aattempt\x18\x06 \x01(\rR\aattempt\x12\x1a\n" +
+	"\bbirthday\x18\a \x01(\bR\bbirthday\"\x84\x01\n" +
 	"\bPairPath\x12\x12\n" +
 	"\x04slot\x18\x01 \x01(\rR\x04slot\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\rR\x05state\x12\x10\n" +
 	"\x03rtt\x18\x03 \x01(\rR\x03rtt\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\rR\x06reason\x12\x14\n" +
-	"\x05punch\x18\x05 \x01(\bR\x05punch\"\x8a\x01\n" +
+	"\x05punch\x18\x05 \x01(\bR\x05punch\x12\x0e\n" +
+	"\x02at\x18\x06 \x01(\fR\x02at\"\x8a\x01\n" +
 	"\bGroupSet\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\x06R\x05group\x12\x18\n" +
 	"\arequest\x18\x02 \x01(\rR\arequest\x12#\n" +
