@@ -46,6 +46,11 @@ func (h Harness) whole() bool { return h.Messages || h.Datagrams }
 
 // Run runs the suite. Its cases run at once with each other.
 func Run(t *testing.T, h Harness) {
+	dial, try := h.Dial, h.try
+	h.Dial = func(t testing.TB, s *Server) Stream { s.settled.Store(true); return dial(t, s) }
+	if try != nil {
+		h.try = func(t testing.TB, s *Server) (Stream, error) { s.settled.Store(true); return try(t, s) }
+	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			if why, ok := h.elsewhere[c.name]; ok {

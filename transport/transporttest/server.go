@@ -29,6 +29,7 @@ type Server struct {
 
 	socket func(testing.TB) net.PacketConn // a client's, for servers by UDP
 
+	settled  atomic.Bool // what was set is seen by who admits: a datagram by a kernel's socket orders nothing
 	ids      atomic.Uint64
 	sessions chan *Session
 	hellos   chan *transport.Hello
@@ -63,6 +64,7 @@ func (s *Server) Listen(t testing.TB, url string) *Server {
 }
 
 func (s *Server) admit(ctx context.Context, h *transport.Hello) (transport.Admitted, error) {
+	s.settled.Load()
 	if s.Judge != nil {
 		if err := s.Judge(ctx, h); err != nil {
 			return nil, err
