@@ -95,6 +95,7 @@ func (c *Client) attach(ctx context.Context, dg *wirepb.Datagrams) bool {
 	if err != nil {
 		return false
 	}
+	c.survey.at(dg)
 	c.session.Attach(l)
 	ctx, cancel := context.WithTimeout(ctx, knockTime)
 	defer cancel()
@@ -132,8 +133,8 @@ func (p *port) connect(ctx context.Context, l *session.Link, k knocked, ticket [
 // rerouted is told by the session that unreliable messages go another way.
 func (c *Client) rerouted(datagrams bool) {
 	c.queue.tell()
-	if datagrams && c.paired() {
-		c.tellCandidates()
+	if datagrams {
+		c.survey.due()
 	}
 	if !datagrams {
 		wake(c.detached)

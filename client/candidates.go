@@ -11,7 +11,14 @@ import (
 )
 
 // self is what this client knows of where it is.
-func (c *Client) self() link.Info { return link.Info{Host: c.hosts()} }
+func (c *Client) self() link.Info {
+	at, _, _ := c.whereabouts()
+	info := link.Info{Host: c.hosts(), Mapping: at.mapping}
+	if at.seen[0].IsValid() {
+		info.Reflexive = at.seen[:1]
+	}
+	return info
+}
 
 // hosts are the addresses of this machine with the socket's port.
 func (c *Client) hosts() (out []netip.AddrPort) {
@@ -43,9 +50,17 @@ func (c *Client) hosts() (out []netip.AddrPort) {
 // loopback reports whether the server is on this machine: so may be the others.
 func (c *Client) loopback() bool { return c.session.RemoteAddr().Addr().IsLoopback() }
 
-// tellCandidates tells the server where this client may be reached.
+// tellCandidates tells the server where this client may be reached, as soon as it
+// knows.
 func (c *Client) tellCandidates() {
-	m := &wirepb.Candidates{RelayOnly: c.cfg.RelayOnly}
+	if c.survey.busy.Load() {
+		return
+	}
+	at, last, delta := c.whereabouts()
+	m := &wirepb.Candidates{RelayOnly: c.cfg.RelayOnly, Mapping: uint32(at.mapping)}
+	if 0 < last && last <= 65535 {
+		m.Last, m.Delta = uint32(last), int32(delta)
+	}
 	if !m.RelayOnly {
 		for _, h := range c.hosts() {
 			m.Hosts = append(m.Hosts, packet.AppendObserved(nil, h))

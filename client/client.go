@@ -36,6 +36,7 @@ type Client struct {
 	elsewhere chan struct{}          // holds a token when UDP may get through that did not
 
 	pairs  pairs
+	survey survey
 	calls  session.Calls
 	queue  queue
 	counts counts
@@ -72,6 +73,7 @@ func newClient(cfg Config, env *session.Env, in *session.Admission, asked time.T
 		c.env.FrameLimit = min(c.env.FrameLimit, n)
 	}
 	c.pairs.init(c.cfg.Limits)
+	c.survey.init()
 	c.queue.init()
 	c.early.init()
 	return c
@@ -84,7 +86,7 @@ func (c *Client) over(conn *session.Conn, in *session.Admission, host string) {
 		return
 	}
 	c.host, c.first = host, in.Datagrams
-	c.session.Agree(session.Hooks{Changed: c.rerouted, Offered: c.offered})
+	c.session.Agree(session.Hooks{Changed: c.rerouted, Offered: c.offered, Bound: c.survey.bound})
 	if p, err := c.cfg.openPort(context.Background(), c.env); err == nil { // else beside tries again
 		c.port.Store(p)
 	}

@@ -22,6 +22,7 @@ type pairs struct {
 	bySlot map[uint32]*pair
 	byID   map[wire.ID]*pair
 	over   bool
+	spent  int // destinations that pairs probed that have ended
 
 	known map[uint32]struct{} // slots told; the decoder's
 	ended uint32              // the highest one that the server has taken back; likewise
@@ -179,6 +180,17 @@ func pairLimits(l Limits) Limits {
 	return l
 }
 
+// opened is how many destinations have been probed.
+func (ps *pairs) opened() int {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	n := ps.spent
+	for _, p := range ps.bySlot {
+		n += p.s.PathStats().Opened
+	}
+	return n
+}
+
 // paired reports whether there are pairs.
 func (c *Client) paired() bool {
 	c.pairs.mu.Lock()
@@ -204,6 +216,7 @@ func (p *pair) forget() {
 	ps.mu.Lock()
 	if ps.bySlot[p.slot] == p {
 		delete(ps.bySlot, p.slot)
+		ps.spent += p.s.PathStats().Opened
 	}
 	if ps.byID[p.id] == p {
 		delete(ps.byID, p.id)
@@ -225,7 +238,7 @@ func (c *Client) renewPairs() {
 		p.s.NetworkChanged(self)
 	}
 	if c.session.Datagrams() { // else it does when they go that way again
-		c.tellCandidates()
+		c.survey.due()
 	}
 }
 
@@ -259,7 +272,7 @@ func (c *Client) punch(m *wirepb.Punch) {
 		Host: addresses(m.Peer.Hosts), Reflexive: addresses(m.Reflexive), Mapping: link.Mapping(min(m.Peer.Mapping, uint32(link.Blocked))),
 		Last: uint16(m.Peer.Last), Delta: int(m.Peer.Delta), SamePublic: m.SamePublic,
 	}
-	p.s.Punch(info, time.Duration(m.Wait)*time.Microsecond)
+	p.s.Punch(c.self(), info, time.Duration(m.Wait)*time.Microsecond)
 }
 
 // changed is told by the path.
@@ -275,6 +288,9 @@ func (p *pair) changed(e link.Event) {
 		Slot: p.slot, State: uint32(e.To), Rtt: uint32(e.RTT.Microseconds()), Reason: uint32(e.Reason),
 		Punch: e.To == link.Punching && e.Reason == link.Retried, // the other end should try at the same time
 	})
+	if at, _, _ := p.c.whereabouts(); at.mapping == link.Sequential && e.To != link.Punching {
+		p.c.tellCandidates() // it has counted on
+	}
 	if p.c.cfg.OnPath != nil {
 		p.mu.Lock()
 		path := p.path

@@ -64,7 +64,8 @@ func (c *Client) keepUDP() {
 		helpers.Go(func() { c.beside(ctx, c.first) }) // ended by ctx
 	}
 	if c.first != nil || c.port.Load() != nil {
-		helpers.Go(func() { c.keepSocket(ctx) }) // likewise
+		helpers.Go(func() { c.keepSocket(ctx) })    // likewise
+		helpers.Go(func() { c.keepSurveying(ctx) }) // likewise
 	}
 	<-c.session.Done()
 	c.endPairs()

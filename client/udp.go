@@ -73,6 +73,9 @@ func (cfg *Config) shake(ctx context.Context, u *url.URL, p *port, env *session.
 	c := newClient(*cfg, env, in, asked)
 	c.port.Store(p)
 	c.session = session.NewDatagram(in.ID, l, env, false)
+	c.session.OnBound(c.survey.bound)
+	c.survey.at(in.Datagrams)
+	c.survey.due()
 	return c, nil
 }
 

@@ -81,7 +81,7 @@ func (d *door) offer(s *session.Session) (*wirepb.Datagrams, packet.ID) {
 	dg.Ticket = ticket.Append(nil)
 	dg.Host = d.l.t.cfg.DatagramHost
 	dg.Port = uint32(d.l.end.LocalAddr().Port())
-	dg.SecondPort = uint32(d.secondPort)
+	d.second(dg)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.offers == nil {
@@ -90,6 +90,13 @@ func (d *door) offer(s *session.Session) (*wirepb.Datagrams, packet.ID) {
 	}
 	d.offers[cfg.Self] = o
 	return dg, cfg.Self
+}
+
+// second tells where the listener's second port is.
+func (d *door) second(dg *wirepb.Datagrams) {
+	if dg.SecondPort = uint32(d.secondPort); d.secondPort != 0 {
+		dg.SecondHost = d.l.t.cfg.SecondHost
+	}
 }
 
 // begin says which session the offers are for.

@@ -59,6 +59,7 @@ type Config struct {
 
 	DatagramHost string // where clients that came by a stream find the UDP listener; "" is where they found the stream
 	SecondPort   int    // of UDP listeners, by which clients learn of what kind their NAT is; 0 means the next one, if it is free; negative: none
+	SecondHost   string // another address of this machine for that port: some NATs map by address alone; "" is the listener's
 
 	AcceptRate               Rate // connections of all addresses; zero means 1,000/s with bursts of 2,000
 	AcceptRatePerAddress     Rate // of one IPv4 address or IPv6 /64; zero means 10/s with bursts of 40

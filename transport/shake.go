@@ -155,6 +155,7 @@ func (s *shake) welcome(ctx context.Context, sc *session.Conn, who Admitted) err
 	l := d.l
 	t := l.t
 	dg, cfg := newKeys(l.end.Reserve())
+	d.second(dg)
 	cfg.Remote, cfg.Source = key.addr, s.local
 	// The handshake must not be waited for where the session's packets are read.
 	cfg.First = func() { l.crew.run(func() { d.over(key) }) }

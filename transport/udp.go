@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -68,7 +69,7 @@ func (t *Transport) listenUDP(rawURL string, u *url.URL) (netip.AddrPort, actor.
 	if err != nil {
 		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %s: %w", rawURL, err)
 	}
-	second, err := t.listenSecond(u.Hostname(), session.AddrPort(pc.LocalAddr()).Port())
+	second, err := t.listenSecond(cmp.Or(t.cfg.SecondHost, u.Hostname()), session.AddrPort(pc.LocalAddr()).Port())
 	if err != nil {
 		pc.Close()
 		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %s: second port: %w", rawURL, err)

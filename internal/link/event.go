@@ -67,6 +67,7 @@ type Output struct {
 type Stats struct {
 	Attempts int
 	Probes   int // sent, health checks included
+	Opened   int // addresses that they went to: a Sequential NAT of our own gives each another port
 	Refused  int // by send
 	Echoes   int // of own nonces
 	Strange  int // answers with nonces unknown, late or used up

@@ -20,7 +20,7 @@ func FuzzInputs(f *testing.F) {
 		back := map[netip.AddrPort]bool{}
 		now := time.Unix(0, 0)
 		info := func(b byte) Info {
-			i := Info{Mapping: Mapping(b % 6), Last: uint16(b) << 8, Delta: int(b%5) - 2, Remap: b&64 != 0, SamePublic: b&32 != 0, Birthday: true}
+			i := Info{Mapping: Mapping(b % 6), Last: uint16(b) << 8, Delta: int(b%5) - 2, SamePublic: b&32 != 0, Birthday: true}
 			for k := range int(b % 12) {
 				i.Reflexive = append(i.Reflexive, netip.AddrPortFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(k)}), uint16(b)<<7|uint16(k)))
 				i.Host = append(i.Host, netip.AddrPortFrom(netip.AddrFrom16([16]byte{b, 1, 15: byte(k)}), 5000))

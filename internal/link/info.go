@@ -30,10 +30,6 @@ type Info struct {
 	Last    uint16 // newest outer port of a Sequential mapping: each attempt uses some up, so only a Start with a fresh one predicts well
 	Delta   int    // and its step
 
-	// Remap says that the end's router gives a port of ours away to whoever sends
-	// to it unasked: attempts need silence between them.
-	Remap bool
-
 	SamePublic bool // both ends have the same public address, so private ones may be near
 	Birthday   bool // the end allows it
 }

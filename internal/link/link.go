@@ -63,6 +63,10 @@ func (l *Link) Start(now time.Time, peer Info, wait time.Duration) {
 	l.begin(now, now.Add(max(wait, 0)), Started)
 }
 
+// Know replaces what is known of this end, where its network is the same: the next
+// Start goes by it.
+func (l *Link) Know(self Info) { l.self = self }
+
 // NetworkChanged tells that this end's addresses or its network are others now.
 // A path in use is in doubt at once, and nothing sent before proves it.
 func (l *Link) NetworkChanged(now time.Time, self Info) {

@@ -17,6 +17,7 @@ type path struct {
 	triggered time.Time // last probe that one of them triggered
 	trigger   bool      // one is due
 	sent      int       // probes in this attempt, or since it was learned
+	opened    bool      // a probe has gone there
 }
 
 // sample takes a measured round trip time.

@@ -51,6 +51,16 @@ func (r *probes) take(now time.Time, nonce [8]byte) (probe, bool) {
 
 func (r *probes) clear() { *r = probes{} }
 
+// try sends a probe by a path.
+func (l *Link) try(now time.Time, p *path, send Sender) {
+	p.sent++
+	if !p.opened {
+		p.opened = true
+		l.stats.Opened++
+	}
+	l.probe(now, p.addr, send)
+}
+
 // probe sends one to an address. A refused one counts as lost.
 func (l *Link) probe(now time.Time, to netip.AddrPort, send Sender) {
 	n := l.nonce()

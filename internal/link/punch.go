@@ -70,8 +70,7 @@ func (l *Link) sendRound(now time.Time, send Sender) {
 	for _, p := range l.paths {
 		if l.wanted(now, p) {
 			idle = false
-			p.sent++
-			l.probe(now, p.addr, send)
+			l.try(now, p, send)
 		}
 	}
 	if idle && (l.state == Direct || l.standby) {
@@ -115,8 +114,7 @@ func (l *Link) trigger(now time.Time, send Sender) {
 		l.triggers--
 		if !p.valid && p.sent < l.cfg.Rounds {
 			p.triggered = now
-			p.sent++
-			l.probe(now, p.addr, send)
+			l.try(now, p, send)
 		}
 	}
 }
@@ -170,15 +168,17 @@ func (l *Link) lost(now time.Time) {
 	a.again = now.Add(wait)
 }
 
-// retryAt is when the next attempt begins, if none is running. A router with the
-// trap of [Info.Remap] has to forget our probes first; those to an address that
-// is new to it, after a change of network or at the server's word, need no wait.
+// retryAt is when the next attempt begins, if none is running. Some routers give
+// a port of ours away to whoever has sent to it unasked, for as long as it goes on:
+// where two NATs should have let the ends meet and did not, these have to forget
+// our probes first. Those to an address that is new to them, after a change of
+// network or at the server's word, need no wait.
 func (l *Link) retryAt() time.Time {
 	a := &l.attempt
 	if a.running || a.again.IsZero() || l.active != nil {
 		return time.Time{}
 	}
-	if l.self.Remap || l.peer.Remap {
+	if l.self.Mapping == Independent && l.peer.Mapping == Independent {
 		return later(a.again, l.probed.Add(remapSilence))
 	}
 	return a.again

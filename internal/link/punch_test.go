@@ -29,11 +29,9 @@ func TestRounds(t *testing.T) {
 }
 
 func TestBackoff(t *testing.T) {
-	starts := func(remap bool) (at []time.Duration) {
-		r := newRig(t, Config{}, Info{})
-		peer := far()
-		peer.Remap = remap
-		r.Start(r.clock(), peer, 0)
+	starts := func(own Mapping) (at []time.Duration) {
+		r := newRig(t, Config{}, Info{Mapping: own})
+		r.Start(r.clock(), far(), 0)
 		r.run(20 * time.Minute)
 		for _, e := range r.events {
 			if e.To == Punching {
@@ -43,12 +41,12 @@ func TestBackoff(t *testing.T) {
 		return at
 	}
 	s := time.Second
-	if got, want := starts(false), []time.Duration{0, 20 * s, 85 * s, 390 * s, 695 * s, 1000 * s}; !slices.Equal(got, want) {
+	if got, want := starts(Unknown), []time.Duration{0, 20 * s, 85 * s, 390 * s, 695 * s, 1000 * s}; !slices.Equal(got, want) {
 		t.Errorf("attempts at %v, want %v", got, want)
 	}
 	last := 4750 * ms // round of an attempt
-	if got, want := starts(true), []time.Duration{0, last + 35*s, last + 35*s + 65*s}; !slices.Equal(got[:3], want) {
-		t.Errorf("with remap, attempts at %v, want %v", got, want)
+	if got, want := starts(Independent), []time.Duration{0, last + 35*s, last + 35*s + 65*s}; !slices.Equal(got[:3], want) {
+		t.Errorf("where they should have met, attempts at %v, want %v", got, want)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/troupe-go/troupe/internal/packet"
 	"github.com/troupe-go/troupe/wire"
 	"github.com/troupe-go/troupe/wire/wirepb"
 )
@@ -15,6 +16,7 @@ type Hooks struct {
 	Attach  func() *wirepb.Datagrams // the client asks for another Datagrams; nil: there is no UDP
 	Offered func(*wirepb.Datagrams)  // the server's answer to that
 	Changed func(datagrams bool)     // unreliable and sequenced messages go by UDP from now on, or by the stream again
+	Bound   func(packet.Bound)       // the server's answer to Bind; it must not block
 }
 
 // datagrams is what a session has besides its stream, or instead of it.
@@ -71,6 +73,9 @@ func NewDatagram(id wire.ID, l *Link, env *Env, server bool) *Session {
 func (s *Session) Agree(h Hooks) {
 	s.dg.Store(&datagrams{s: s, hooks: h})
 }
+
+// OnBound is Agree's Bound, for sessions that need not agree. Call it before Start.
+func (s *Session) OnBound(bound func(packet.Bound)) { s.dg.Load().hooks.Bound = bound }
 
 // OnPath is Agree's Changed, for who gets the session after that. Call it before
 // Start.

@@ -111,11 +111,12 @@ func (l *Link) receiveRelayed(p []byte, now time.Time) bool {
 }
 
 // Punch has the pair look for a direct path, on the server's word.
-func (s *Session) Punch(peer path.Info, wait time.Duration) {
+func (s *Session) Punch(self, peer path.Info, wait time.Duration) {
 	l := s.dg.Load().link.Load()
 	now := time.Now()
 	l.mu.Lock()
 	if !l.over && !l.pair.deaf {
+		l.pair.path.Know(self)
 		l.pair.path.Start(now, peer, wait)
 		l.step(now)
 	}
@@ -142,6 +143,14 @@ func (s *Session) Path() (state path.State, rtt time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.pair.path.State(), l.pair.path.RTT()
+}
+
+// PathStats is what finding and watching the path has cost.
+func (s *Session) PathStats() path.Stats {
+	l := s.dg.Load().link.Load()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.pair.path.Stats()
 }
 
 // step does what the path has due, and has the wheel come by for the rest.

@@ -107,7 +107,7 @@ func (f *friend) info() path.Info {
 
 func (w *trio) punch() {
 	for i, f := range w.friends {
-		f.pair.Punch(w.friends[1-i].info(), 0)
+		f.pair.Punch(f.info(), w.friends[1-i].info(), 0)
 	}
 }
 

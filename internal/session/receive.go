@@ -132,7 +132,12 @@ func (l *Link) frame(t packet.FrameType, body []byte, from netip.AddrPort, now t
 		if ok {
 			l.e.forwards = append(l.e.forwards, f)
 		}
-	case packet.FramePadding, packet.FrameConnect, packet.FrameAccept, packet.FrameBound:
+	case packet.FrameBound:
+		var m packet.Bound
+		if told := l.s.dg.Load().hooks.Bound; told != nil && m.Parse(body) == nil {
+			told(m)
+		}
+	case packet.FramePadding, packet.FrameConnect, packet.FrameAccept:
 	default:
 		if t < 0x80 {
 			l.fault = protocolError("packet frame %d is not expected here", t)

@@ -45,6 +45,26 @@ func (e *Endpoint) StartSecond(sock *udp.Socket, stranger func(p []byte, from ne
 	})
 }
 
+// Bind asks the server where this end is seen from one of its ports. The answer,
+// if neither is lost, comes to Hooks.Bound.
+func (s *Session) Bind(nonce [nonceSize]byte, to netip.AddrPort) {
+	l := s.dg.Load().link.Load()
+	if l == nil {
+		return
+	}
+	// An answer may not be longer than what it answers.
+	const size = packet.HeaderSize + packet.FrameHeaderSize + nonceSize + packet.ObservedSize + packet.ReceiptSize
+	l.mu.Lock()
+	if !l.over {
+		p := packet.AppendFrame(make([]byte, packet.HeaderSize, size+packet.TagSize), packet.FrameBind, nonce[:])
+		if sealed := l.crypt.Seal(packet.Pad(p, size), l.peer); sealed != nil {
+			l.e.tx.sendRaw(sealed, to, netip.Addr{})
+		}
+	}
+	l.mu.Unlock()
+	l.e.tx.run()
+}
+
 func (e *Endpoint) find(id packet.ID) *Link {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
