@@ -57,7 +57,7 @@ func (c *Client) tellCandidates() {
 		return
 	}
 	at, last, delta := c.whereabouts()
-	m := &wirepb.Candidates{RelayOnly: c.cfg.RelayOnly, Mapping: uint32(at.mapping)}
+	m := &wirepb.Candidates{RelayOnly: c.cfg.RelayOnly, Mapping: uint32(at.mapping), Birthday: c.cfg.Birthday}
 	if 0 < last && last <= 65535 {
 		m.Last, m.Delta = uint32(last), int32(delta)
 	}

@@ -47,9 +47,14 @@ type Config struct {
 	// ListenPacket opens the socket for udp:// and for UDP beside a stream; nil
 	// means one of the system's on any port.
 	ListenPacket func(ctx context.Context) (net.PacketConn, error)
-	RelayOnly    bool     // neither seek direct paths to other clients, nor let them know this one's addresses
-	StreamOnly   bool     // speak no UDP beside streams
-	Simulate     Simulate // a worse network than there is
+	RelayOnly    bool // neither seek direct paths to other clients, nor let them know this one's addresses
+	// Birthday tries ports at random where nothing else helps: this client's NAT, or
+	// the other's, gives every destination another port. It opens 256 sockets or
+	// sends 2,048 packets in 4 s, at most once in 10 minutes, and some networks take
+	// that for an attack. Both clients have to allow it.
+	Birthday   bool
+	StreamOnly bool     // speak no UDP beside streams
+	Simulate   Simulate // a worse network than there is
 
 	Limits   Limits
 	Loopback bool // messages that this client sends to its groups come to its own OnMessage too

@@ -24,6 +24,9 @@ type pairs struct {
 	over   bool
 	spent  int // destinations that pairs probed that have ended
 
+	spreads   sync.WaitGroup
+	spreading sync.Mutex // one at a time
+
 	known map[uint32]struct{} // slots told; the decoder's
 	ended uint32              // the highest one that the server has taken back; likewise
 
@@ -103,7 +106,7 @@ func (c *Client) pairUp(m *wirepb.Pair) error {
 	pr := &pair{c: c, id: wire.ID(m.Member), slot: m.Slot}
 	s, err := c.session.NewPair(pr.id, c.pairs.env, p.end, session.PairConfig{
 		Secret: packet.Secret(m.Secret), Key: m.Id, Self: packet.ID(m.Receiver), Peer: packet.ID(m.Sender), Higher: m.Role == 1,
-		Slot: m.Slot, Path: link.Config{Loopback: c.loopback()}, Info: c.self(), RelayOnly: c.cfg.RelayOnly, Changed: pr.changed,
+		Slot: m.Slot, Path: link.Config{Loopback: c.loopback(), Birthday: c.cfg.Birthday}, Info: c.self(), RelayOnly: c.cfg.RelayOnly, Changed: pr.changed, Spread: pr.spread,
 	})
 	if err != nil {
 		return nil
@@ -251,6 +254,7 @@ func (c *Client) endPairs() {
 	for _, p := range all {
 		p.end()
 	}
+	c.pairs.spreads.Wait()
 	c.pairs.env.Wait(context.Background()) // for those that have ended before, too; no error without a deadline
 }
 
@@ -270,7 +274,7 @@ func (c *Client) punch(m *wirepb.Punch) {
 	p.punched = m.Attempt
 	info := link.Info{
 		Host: addresses(m.Peer.Hosts), Reflexive: addresses(m.Reflexive), Mapping: link.Mapping(min(m.Peer.Mapping, uint32(link.Blocked))),
-		Last: uint16(m.Peer.Last), Delta: int(m.Peer.Delta), SamePublic: m.SamePublic,
+		Last: uint16(m.Peer.Last), Delta: int(m.Peer.Delta), SamePublic: m.SamePublic, Birthday: m.Birthday,
 	}
 	p.s.Punch(c.self(), info, time.Duration(m.Wait)*time.Microsecond)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,7 +28,8 @@ type swap struct {
 	broken chan struct{} // holds a token when nothing has left for brokenAfter
 
 	now     atomic.Pointer[lower]
-	failing time.Time // the first of the writes in a row that failed; the writer's
+	detours atomic.Pointer[[]*detour] // nil without any; never changed, only replaced
+	failing time.Time                 // the first of the writes in a row that failed; the writer's
 
 	mu     sync.Mutex
 	closed bool
@@ -43,6 +45,42 @@ type lower struct {
 type addrPorter interface {
 	ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error)
 	WriteToUDPAddrPort(b []byte, to netip.AddrPort) (int, error)
+}
+
+// detour is a socket that one address is reached by.
+type detour struct {
+	to   netip.AddrPort
+	pc   net.PacketConn
+	over chan struct{} // closed when the network is another one
+}
+
+// detour has what goes to an address go by that socket.
+func (s *swap) detour(to netip.AddrPort, pc net.PacketConn) *detour {
+	d := &detour{to, pc, make(chan struct{})}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := append(s.around(), d)
+	s.detours.Store(&list)
+	return d
+}
+
+// around are the detours, to be changed.
+func (s *swap) around() []*detour {
+	if l := s.detours.Load(); l != nil {
+		return slices.Clone(*l)
+	}
+	return nil
+}
+
+// rejoin ends a detour.
+func (s *swap) rejoin(d *detour) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := slices.DeleteFunc(s.around(), func(o *detour) bool { return o == d })
+	s.detours.Store(&list)
+	if len(list) == 0 {
+		s.detours.Store(nil)
+	}
 }
 
 // newSwap opens the first one.
@@ -66,6 +104,10 @@ func (s *swap) renew(ctx context.Context) error {
 	old := l
 	if !s.closed {
 		old = s.now.Swap(l)
+		for _, d := range s.around() {
+			close(d.over)
+		}
+		s.detours.Store(nil)
 	}
 	closed := s.closed
 	s.mu.Unlock()
@@ -98,6 +140,13 @@ func (s *swap) ReadFromUDPAddrPort(b []byte) (n int, from netip.AddrPort, err er
 
 // WriteToUDPAddrPort writes to whichever there is.
 func (s *swap) WriteToUDPAddrPort(b []byte, to netip.AddrPort) (n int, err error) {
+	if list := s.detours.Load(); list != nil {
+		for _, d := range *list {
+			if d.to == to {
+				return d.pc.WriteTo(b, net.UDPAddrFromAddrPort(to))
+			}
+		}
+	}
 	l := s.now.Load()
 	if l.fast != nil {
 		n, err = l.fast.WriteToUDPAddrPort(b, to)

@@ -16,13 +16,17 @@ import (
 // probes of 64 bytes, and less than 2 KiB in that time.
 const probeAgain = 10 * time.Second
 
+// tryAgain is how long an address is left in peace whose ports have been tried at
+// random: 128 KiB of packets that nobody may take.
+const tryAgain = 10 * time.Minute
+
 // maxGlobal is how many of a client's public IPv6 addresses are handed out.
 const maxGlobal = 2
 
-// ledger knows when addresses that are not proven were handed out last, by what
-// a victim could be reached at: an IPv6 network, or a private address behind a
-// public one.
+// ledger knows when addresses were handed out last, by what a victim could be
+// reached at: an IPv6 network, or a private address behind a public one.
 type ledger struct {
+	again time.Duration // until an address may be handed out again
 	last  map[place]time.Time
 	swept time.Time
 }
@@ -34,12 +38,12 @@ type place struct {
 
 // take reports whether an address may be handed out now, and notes that it is.
 func (l *ledger) take(at place, now time.Time) bool {
-	if last, ok := l.last[at]; ok && now.Sub(last) < probeAgain {
+	if last, ok := l.last[at]; ok && now.Sub(last) < l.again {
 		return false
 	}
-	if l.last == nil || now.Sub(l.swept) > probeAgain {
+	if l.last == nil || now.Sub(l.swept) > l.again {
 		for k, t := range l.last {
-			if now.Sub(t) >= probeAgain {
+			if now.Sub(t) >= l.again {
 				delete(l.last, k)
 			}
 		}
@@ -50,6 +54,26 @@ func (l *ledger) take(at place, now time.Time) bool {
 	}
 	l.last[at] = now
 	return true
+}
+
+// birthday reports whether the ends may try ports at random: both want to, and
+// one end's NAT gives every destination another port while the other's does not.
+func (ps *pairs) birthday(a, b *wirepb.Candidates, seen [2]netip.AddrPort, now time.Time) bool {
+	const independent, random = 1, 3
+	victim := seen[0]
+	switch {
+	case !a.Birthday || !b.Birthday:
+		return false
+	case a.Mapping == independent && b.Mapping == random:
+		victim = seen[1]
+	case a.Mapping != random || b.Mapping != independent:
+		return false
+	}
+	at := netip.PrefixFrom(victim.Addr(), 64)
+	if victim.Addr().Is4() {
+		at = netip.PrefixFrom(victim.Addr(), 32)
+	}
+	return ps.tried.take(place{at: at.Masked()}, now)
 }
 
 // candidates are a client's candidates as another may know them, who is seen at

@@ -29,6 +29,7 @@ func homeOf(sys *actor.System) *home {
 		})
 		h := &home{ref: ref, groups: make(map[wire.ID]*Group)}
 		h.pairs.pairs, h.pairs.observed = make(map[couple]*pair), (*session.Session).Observed
+		h.pairs.spent.again, h.pairs.tried.again = probeAgain, tryAgain
 		return h
 	})
 }

@@ -25,7 +25,8 @@ import (
 type pairs struct {
 	mu    sync.Mutex
 	pairs map[couple]*pair
-	spent ledger
+	spent ledger // addresses that are not proven
+	tried ledger // those whose ports are tried at random
 
 	observed func(*session.Session) netip.AddrPort // (*session.Session).Observed; a test may see others
 }
@@ -58,6 +59,7 @@ type pair struct {
 	news   bool            // an end is elsewhere since the last one
 	owed   time.Time       // when candidates that were held back may be told; zero without any
 	direct bool            // what the owners were told last
+	random bool            // the ends may try ports at random; each knows how often
 	later  time.Time       // when look comes by again; zero: it does not
 }
 
@@ -271,10 +273,11 @@ func (ps *pairs) report(sd *side, m *wirepb.PairPath) {
 	if p.ends[0].state == 2 && p.ends[1].state == 2 && !p.news {
 		p.due = false
 	}
-	if m.Punch {
+	now := time.Now()
+	if m.Punch && (!p.wanted || m.State != 0 && now.Sub(p.asked) >= punchAgain) { // else it is the other end's wish, too
 		p.wanted, p.due = true, true
 	}
-	out := ps.lookLocked(p, time.Now())
+	out := ps.lookLocked(p, now)
 	ps.mu.Unlock()
 	out.flush()
 }
@@ -361,6 +364,7 @@ func (ps *pairs) punchLocked(p *pair, now time.Time) unsent {
 	}
 	p.asked = now
 	p.number++
+	p.random = p.random || ps.birthday(a.cand, b.cand, seen, now)
 	var rtt [2]time.Duration
 	for i, e := range p.ends {
 		rtt[i] = e.side.conn.BestRTT()
@@ -373,7 +377,7 @@ func (ps *pairs) punchLocked(p *pair, now time.Time) unsent {
 		wait := max(0, farthest-rtt[i]/2)
 		e.side.tell(wire.KindPunch, &wirepb.Punch{
 			Slot: e.slot, Attempt: p.number, Peer: hosts[1-i], SamePublic: same,
-			Reflexive: [][]byte{packet.AppendObserved(nil, seen[1-i])}, Wait: uint32(wait.Microseconds()),
+			Reflexive: [][]byte{packet.AppendObserved(nil, seen[1-i])}, Wait: uint32(wait.Microseconds()), Birthday: p.random,
 		})
 	}
 	return unsent{a.conn, b.conn}

@@ -388,9 +388,9 @@ func TestPunchSpam(t *testing.T) {
 		spam := func(c func(i int) *wirepb.Candidates, least, most int) {
 			before := a.punched()
 			for i := range 300 {
-				a.tell(wire.KindPairPath, &wirepb.PairPath{Slot: slot, Punch: true})
+				a.tell(wire.KindPairPath, &wirepb.PairPath{Slot: slot, Punch: true, State: uint32(i % 2)})
 				b.tell(wire.KindCandidates, c(i))
-				a.tell(wire.KindPairPath, &wirepb.PairPath{Slot: slot + 1, Punch: true}) // there is none
+				a.tell(wire.KindPairPath, &wirepb.PairPath{Slot: slot + 1, Punch: true, State: 1}) // there is none
 				time.Sleep(time.Second / 30)
 			}
 			if n := a.punched() - before; n < least || n > most {

@@ -28,7 +28,7 @@ func beClient(server, pin, pair string, say *sayer) error {
 	up := make(chan bool, 16)
 	var other atomic.Uint64
 	cfg := client.Config{
-		Pin: pin, Payload: []byte(pair),
+		Pin: pin, Payload: []byte(pair), Birthday: true,
 		OnDatagrams: func(b bool) { up <- b },
 		OnPath: func(_ wire.ID, p client.Path) {
 			say.word(word{What: "path", Direct: p.Direct, Text: p.Addr.String()})

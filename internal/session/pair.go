@@ -39,12 +39,13 @@ type pair struct {
 	slot     uint32
 	path     *path.Link
 	told     func(path.Event) // of changes; called without a lock
-	deaf     bool             // probes are not answered: this end is to stay unseen
-	events   []path.Event     // to be told
-	telling  bool             // a goroutine is telling them
-	answers  []answer         // to probes, for the next send
-	probes   []probe          // for the next send
-	stepping time.Time        // when the wheel comes by for path; zero: it does not
+	spread   func(sockets int, target netip.AddrPort)
+	deaf     bool         // probes are not answered: this end is to stay unseen
+	events   []path.Event // to be told
+	telling  bool         // a goroutine is telling them
+	answers  []answer     // to probes, for the next send
+	probes   []probe      // for the next send
+	stepping time.Time    // when the wheel comes by for path; zero: it does not
 }
 
 // answer is a Response on its way to where the Challenge came from.
@@ -67,6 +68,10 @@ type PairConfig struct {
 	Info       path.Info        // of this end
 	RelayOnly  bool             // no direct path is sought, and who knows this end's address gets no answer there
 	Changed    func(path.Event) // told of the path, in order; it must not block
+
+	// Spread opens so many sockets, and sends a Probe to target from each; what
+	// comes there is for Input. It must not block.
+	Spread func(sockets int, target netip.AddrPort)
 }
 
 // NewPair makes the session of a pair: everything that is sent in it goes to the
@@ -78,7 +83,7 @@ func (s *Session) NewPair(id wire.ID, env *Env, e *Endpoint, cfg PairConfig) (*S
 		return nil, err
 	}
 	l := newLink(e, env, crypt, cfg.Self, cfg.Peer)
-	l.pair = &pair{by: s, slot: cfg.Slot, deaf: cfg.RelayOnly, told: cfg.Changed, path: path.New(cfg.Path, cfg.Info, func() (n [8]byte) {
+	l.pair = &pair{by: s, slot: cfg.Slot, deaf: cfg.RelayOnly, told: cfg.Changed, spread: cfg.Spread, path: path.New(cfg.Path, cfg.Info, func() (n [8]byte) {
 		rand.Read(n[:]) // never fails
 		return n
 	})}
@@ -145,6 +150,29 @@ func (s *Session) Path() (state path.State, rtt time.Duration) {
 	return l.pair.path.State(), l.pair.path.RTT()
 }
 
+// Probe is a packet that looks for an address, for a socket of the caller's. Its
+// answer proves nothing: the path's own probes follow where it was heard.
+func (s *Session) Probe() []byte {
+	l := s.dg.Load().link.Load()
+	var nonce [nonceSize]byte
+	rand.Read(nonce[:]) // never fails
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := packet.AppendFrame(make([]byte, packet.HeaderSize, probeSize), packet.FrameChallenge, nonce[:])
+	return l.crypt.Seal(packet.Pad(p, probeSize-packet.TagSize), l.peer)
+}
+
+// Input takes a packet of the pair that has come by a socket of the caller's; used
+// is called if it is authentic, before it is answered.
+func (s *Session) Input(p []byte, from netip.AddrPort, used func()) {
+	l := s.dg.Load().link.Load()
+	if l.receive(p, from, netip.Addr{}, time.Now()) {
+		used()
+		l.pump(nil)
+	}
+	l.e.tx.run()
+}
+
 // PathStats is what finding and watching the path has cost.
 func (s *Session) PathStats() path.Stats {
 	l := s.dg.Load().link.Load()
@@ -162,6 +190,9 @@ func (l *Link) step(now time.Time) {
 	})
 	if len(p.probes) > 0 {
 		l.urge()
+	}
+	if out.Sockets > 0 && p.spread != nil {
+		p.spread(out.Sockets, out.Target)
 	}
 	if len(out.Events) > 0 {
 		p.events = append(p.events, out.Events...)
