@@ -288,10 +288,14 @@ func (p *pair) changed(e link.Event) {
 		p.path.Addr = e.Path
 	}
 	p.mu.Unlock()
-	p.tell(&wirepb.PairPath{
+	m := &wirepb.PairPath{
 		Slot: p.slot, State: uint32(e.To), Rtt: uint32(e.RTT.Microseconds()), Reason: uint32(e.Reason),
 		Punch: e.To == link.Punching && e.Reason == link.Retried, // the other end should try at the same time
-	})
+	}
+	if direct {
+		m.At = packet.AppendObserved(nil, e.Path)
+	}
+	p.tell(m)
 	if at, _, _ := p.c.whereabouts(); at.mapping == link.Sequential && e.To != link.Punching {
 		p.c.tellCandidates() // it has counted on
 	}

@@ -79,7 +79,8 @@ func (ps *pairs) birthday(a, b *wirepb.Candidates, seen [2]netip.AddrPort, now t
 // candidates are a client's candidates as another may know them, who is seen at
 // the same public address or not. The address that the server sees is proven and
 // goes beside them. held says that some have been handed out to others just now.
-func (ps *pairs) candidates(c *wirepb.Candidates, seen netip.AddrPort, same bool, now time.Time) (out *wirepb.Candidates, held bool) {
+func (ps *pairs) candidates(sd *side, seen netip.AddrPort, same bool, now time.Time) (out *wirepb.Candidates, held bool) {
+	c := sd.cand
 	out = &wirepb.Candidates{Mapping: c.Mapping, Last: c.Last, Delta: c.Delta}
 	global := 0
 	taken := make(map[place]bool) // by this call: two addresses of one network are one victim's
@@ -100,6 +101,10 @@ func (ps *pairs) candidates(c *wirepb.Candidates, seen netip.AddrPort, same bool
 			at = place{behind: seen.Addr(), at: netip.PrefixFrom(a.Addr(), 32)}
 		default:
 			at.behind = seen.Addr()
+		}
+		if sd.met[a] {
+			out.Hosts = append(out.Hosts, h)
+			continue
 		}
 		if taken[at] {
 			continue

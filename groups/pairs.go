@@ -1,9 +1,11 @@
 package groups
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,6 +46,7 @@ type side struct {
 	last  uint32           // slot given out
 	slots map[uint32]*pair // by this side's slots
 	cand  *wirepb.Candidates
+	met   map[netip.AddrPort]bool // addresses of cand in its own network that another one there has reached it at
 	seen  netip.AddrPort // when it told them, or moved
 }
 
@@ -245,7 +248,7 @@ func (sd *side) seek(m *wirepb.Candidates) {
 	news := seen != sd.seen || m != nil && !sameCandidates(m, sd.cand)
 	sd.seen = seen
 	if m != nil {
-		sd.cand = m
+		sd.cand, sd.met = m, nil
 	}
 	now := time.Now()
 	for _, p := range sd.slots {
@@ -278,8 +281,36 @@ func (ps *pairs) report(sd *side, m *wirepb.PairPath) {
 		p.wanted, p.due = true, true
 	}
 	out := ps.lookLocked(p, now)
+	if other := p.ends[0].side; m.State == 2 {
+		if other == sd {
+			other = p.ends[1].side
+		}
+		out = append(out, ps.metLocked(other, m.At, now)...)
+	}
 	ps.mu.Unlock()
 	out.flush()
+}
+
+// metLocked notes where a client was reached. An address in its own network is
+// handed out to the others there freely from now on: were it somebody else's whom
+// two clients agreed to harm, it would be in their own network.
+func (ps *pairs) metLocked(sd *side, at []byte, now time.Time) (out unsent) {
+	a, err := packet.ParseObserved(at)
+	if err != nil || sd.cand == nil || sd.met[a] || !near(a.Addr()) ||
+		!slices.ContainsFunc(sd.cand.Hosts, func(h []byte) bool { return bytes.Equal(h, at) }) {
+		return nil
+	}
+	if sd.met == nil {
+		sd.met = make(map[netip.AddrPort]bool)
+	}
+	sd.met[a] = true
+	for _, p := range sd.slots {
+		if !p.owed.IsZero() {
+			p.owed = now
+			out = append(out, ps.lookLocked(p, now)...)
+		}
+	}
+	return out
 }
 
 // lookLocked does what is due of a pair, or comes by again when it may be done.
@@ -352,7 +383,7 @@ func (ps *pairs) punchLocked(p *pair, now time.Time) unsent {
 	var held [2]bool
 	news := p.due
 	for i, e := range p.ends {
-		hosts[i], held[i] = ps.candidates(e.side.cand, seen[i], same, now)
+		hosts[i], held[i] = ps.candidates(e.side, seen[i], same, now)
 		news = news || len(hosts[i].Hosts) > 0
 	}
 	p.due, p.news, p.owed = false, false, time.Time{}

@@ -485,19 +485,19 @@ func TestCandidatesHandedOut(t *testing.T) {
 			if same {
 				want = tt.same
 			}
-			out, _ := new(pairs).candidates(hosts(tt.addr), seen, same, time.Unix(1e9, 0))
+			out, _ := new(pairs).candidates(&side{cand: hosts(tt.addr)}, seen, same, time.Unix(1e9, 0))
 			if got := len(out.Hosts) == 1; got != want {
 				t.Errorf("%s, same %v: handed out %v", tt.addr, same, got)
 			}
 		}
 	}
 	for _, h := range [][]byte{nil, make([]byte, 17), append(hosts("[2600::1]:4000").Hosts[0], 0)} {
-		if out, _ := new(pairs).candidates(&wirepb.Candidates{Hosts: [][]byte{h}}, seen, true, time.Unix(1e9, 0)); len(out.Hosts) != 0 {
+		if out, _ := new(pairs).candidates(&side{cand: &wirepb.Candidates{Hosts: [][]byte{h}}}, seen, true, time.Unix(1e9, 0)); len(out.Hosts) != 0 {
 			t.Errorf("%x is no address", h)
 		}
 	}
 	many := hosts("[2600::1]:4000", "[2600::2]:4000", "[2600:0:0:2::1]:4000", "[2600:0:0:3::1]:4000", "[2600:0:0:4::1]:4000")
-	if out, _ := new(pairs).candidates(many, seen, false, time.Unix(1e9, 0)); len(out.Hosts) > maxGlobal {
+	if out, _ := new(pairs).candidates(&side{cand: many}, seen, false, time.Unix(1e9, 0)); len(out.Hosts) > maxGlobal {
 		t.Errorf("%d public addresses are handed out", len(out.Hosts))
 	}
 }
@@ -534,6 +534,48 @@ func TestForgedAddressIsHandedOutSeldom(t *testing.T) {
 					t.Errorf("it was handed out %d times in a minute, at most %d", told, most)
 				}
 				t.Logf("handed out %d times in %v", told, time.Since(begun))
+			})
+		})
+	}
+}
+
+// An address in a client's own network that somebody there has reached it at is
+// known to be the client's: the others there are told at once. One that the client
+// has not named, or that is not in its network, nobody vouches for.
+func TestReachedAddressIsHandedOut(t *testing.T) {
+	for at, want := range map[string]int{"192.168.0.9:4000": 7, "192.168.0.8:4000": 1, "[2600::9]:4000": 1} {
+		t.Run(at, func(t *testing.T) {
+			inPairs(t, func(t *testing.T, w *world) {
+				w.see(behindOne)
+				bots := w.crowd(8)
+				named, rest := bots[0], bots[1:]
+				w.ready(Options{PunchAtJoin: true}, bots...)
+				for _, b := range rest {
+					b.tell(wire.KindCandidates, hosts())
+				}
+				addr := at
+				if at == "192.168.0.8:4000" {
+					addr = "192.168.0.9:4000"
+				}
+				named.tell(wire.KindCandidates, hosts(addr))
+				w.settle()
+				told := func() (n int) {
+					for _, b := range rest {
+						for _, p := range b.words() {
+							n += min(1, len(p.Peer.Hosts))
+						}
+					}
+					return n
+				}
+				if n := told(); n != 1 {
+					t.Fatalf("it was handed out %d times before anybody was there", n)
+				}
+				m := &wirepb.PairPath{Slot: rest[3].slotOf(named), State: 2, At: packet.AppendObserved(nil, netip.MustParseAddrPort(at))}
+				rest[3].tell(wire.KindPairPath, m)
+				w.settle()
+				if n := told(); n != want {
+					t.Errorf("it was handed out %d times then, want %d", n, want)
+				}
 			})
 		})
 	}
