@@ -57,6 +57,7 @@ type options struct {
 	peers     peers.Config
 	transport transport.Config
 	noUDP     bool
+	second    string // address of the second port; "" is none
 }
 
 // inWorld runs f in a bubble with a world whose peers behave as b.
@@ -75,7 +76,7 @@ func newWorld(t testing.TB, o options) *world {
 	host := w.net.Host(serverIP)
 	var pin pinFinder
 	o.transport.Logger = slog.New(slog.NewTextHandler(&pin, nil))
-	o.transport.SecondPort = -1
+	o.transport.SecondPort, o.transport.SecondHost = -1, o.second
 	if o.transport.MaxHandshakesPerAddress == 0 {
 		o.transport.MaxHandshakesPerAddress = 1000
 	}
@@ -93,7 +94,14 @@ func newWorld(t testing.TB, o options) *world {
 			t.Fatal(err)
 		}
 		pc.SetReadBuffer(8 << 20)
-		if _, w.udp, err = w.trans.ListenPacket("udp://:4530", pc, nil); err != nil {
+		var second net.PacketConn
+		if o.second == serverIP {
+			second, err = host.ListenPacket(udpPort + 1)
+		} else if o.second != "" {
+			second, err = w.net.Host(o.second).ListenPacket(udpPort + 1)
+		}
+		must(t, err)
+		if _, w.udp, err = w.trans.ListenPacket("udp://:4530", pc, second); err != nil {
 			t.Fatal(err)
 		}
 	}

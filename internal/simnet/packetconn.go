@@ -63,6 +63,13 @@ func (h *Host) listenPacket(local netip.AddrPort) (*PacketConn, error) {
 	return c, nil
 }
 
+// Sockets is how many UDP sockets are open.
+func (h *Host) Sockets() int {
+	h.net.mu.Lock()
+	defer h.net.mu.Unlock()
+	return len(h.packets)
+}
+
 // AddrPort is the local address; of several, the host's first.
 func (c *PacketConn) AddrPort() netip.AddrPort {
 	if c.bound.Addr().IsValid() {
