@@ -421,6 +421,28 @@ func TestPunchSpam(t *testing.T) {
 	})
 }
 
+// Who is direct meanwhile need not look any more.
+func TestNoPunchForTheDirect(t *testing.T) {
+	inPairs(t, func(t *testing.T, w *world) {
+		w.see(apart)
+		bots := w.crowd(2)
+		a, b := bots[0], bots[1]
+		w.ready(Options{PunchAtJoin: true}, bots...)
+		a.tell(wire.KindCandidates, hosts())
+		b.tell(wire.KindCandidates, hosts())
+		time.Sleep(2 * time.Second)
+		a.tell(wire.KindPairPath, &wirepb.PairPath{Slot: a.slotOf(b), State: 1, Punch: true})
+		time.Sleep(time.Second)
+		for _, e := range [][2]*bot{{a, b}, {b, a}} {
+			e[0].tell(wire.KindPairPath, &wirepb.PairPath{Slot: e[0].slotOf(e[1]), State: 2})
+		}
+		time.Sleep(10 * time.Second)
+		if n := a.punched(); n != 1 {
+			t.Errorf("they were told %d times", n)
+		}
+	})
+}
+
 // An owner is told of a path that flaps four times a second, not as often as an
 // end says so, and last what is so.
 func TestPathSpam(t *testing.T) {

@@ -103,8 +103,8 @@ func TestPairsByStreams(t *testing.T) {
 					var wg sync.WaitGroup
 					wg.Go(func() { a.talk(t, g.ID(), b, n, 10*time.Millisecond) })
 					wg.Go(func() { b.talk(t, g.ID(), a, n, 10*time.Millisecond) })
-					if loss == 0 {
-						waitFor(t, "the first", 60*time.Millisecond, func() bool { return len(b.heard(a.c.ID())) > 0 && len(a.heard(b.c.ID())) > 0 })
+					if loss == 0 { // nothing waits on its way from one end to the server to the other
+						waitFor(t, "the first", 45*time.Millisecond, func() bool { return len(b.heard(a.c.ID())) > 0 && len(a.heard(b.c.ID())) > 0 })
 					}
 					wg.Wait()
 					a.all(t, b, n, 5*time.Second)
@@ -144,6 +144,51 @@ func TestPairsWhenUDPDies(t *testing.T) {
 				wg.Wait()
 				a.all(t, b, n, 10*time.Second)
 				b.all(t, a, n, 10*time.Second)
+			})
+		})
+	}
+}
+
+// A client that changes its socket goes on by the relay at once: what it sends the
+// direct way does not arrive there any more. A NAT that gives it another port
+// tells nobody; the server sees it, and the direct path is another one soon.
+func TestPairsOnTheMove(t *testing.T) {
+	for name, tt := range map[string]struct {
+		move  func(a *friend) error
+		stall time.Duration // of what the one that moves sends
+		found time.Duration // until there is another direct path
+	}{
+		"another socket":  {func(a *friend) error { return a.c.Rebind(context.Background()) }, 80 * time.Millisecond, 500 * time.Millisecond},
+		"another mapping": {func(a *friend) error { a.at.router.Rebind(); return nil }, 400 * time.Millisecond, 1500 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, options{seed: 2, peers: always(echo), second: serverIP}, func(t *testing.T, w *world) {
+				w.everywhere(simnet.Link{Delay: 20 * time.Millisecond})
+				all, list := w.friends(overUDP, simnet.PortRestricted(), simnet.PortRestricted())
+				a, b := all[0], all[1]
+				g := w.together(groups.Options{}, all, list)
+				const n = 500
+				var wg sync.WaitGroup
+				wg.Go(func() { a.talk(t, g.ID(), b, n, 20*time.Millisecond) })
+				wg.Go(func() { b.talk(t, g.ID(), a, n, 20*time.Millisecond) })
+				waitFor(t, "a direct path", 3*time.Second, direct(a, b, true))
+				time.Sleep(2 * time.Second)
+				a.stall()
+				b.stall()
+				old, _ := b.c.Path(a.c.ID())
+				must(t, tt.move(a))
+				took := waitFor(t, "another direct path", tt.found, func() bool {
+					p, _ := b.c.Path(a.c.ID())
+					return direct(a, b, true)() && p.Addr != old.Addr
+				})
+				wg.Wait()
+				a.all(t, b, n, 10*time.Second)
+				b.all(t, a, n, 10*time.Second)
+				there, back := b.stall(), a.stall()
+				if there > tt.stall {
+					t.Errorf("nothing came from it for %v", there)
+				}
+				t.Logf("nothing came for %v from it, for %v to it; direct after %v", there, back, took)
 			})
 		})
 	}

@@ -22,6 +22,8 @@ type friend struct {
 	mu    sync.Mutex
 	g     *client.Group
 	got   map[wire.ID][]int
+	last  time.Time     // something came
+	worst time.Duration // between two messages
 	paths []client.Path
 }
 
@@ -34,6 +36,8 @@ func (f *friend) enter(g *client.Group) {
 		defer f.mu.Unlock()
 		if e.Delivery.Class() == wire.ClassReliable {
 			f.got[m.ID] = append(f.got[m.ID], int(binary.BigEndian.Uint32(e.Payload)))
+			f.worst = max(f.worst, time.Since(f.last))
+			f.last = time.Now()
 		}
 	}
 }
@@ -42,6 +46,15 @@ func (f *friend) heard(id wire.ID) []int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return append([]int(nil), f.got[id]...)
+}
+
+// stall is the longest time that nothing came, and forgets it.
+func (f *friend) stall() time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	worst := f.worst
+	f.worst = 0
+	return worst
 }
 
 // friends dials clients behind NATs, by a URL.
