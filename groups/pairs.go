@@ -47,7 +47,7 @@ type side struct {
 	slots map[uint32]*pair // by this side's slots
 	cand  *wirepb.Candidates
 	met   map[netip.AddrPort]bool // addresses of cand in its own network that another one there has reached it at
-	seen  netip.AddrPort // when it told them, or moved
+	seen  netip.AddrPort          // when it told them, or moved
 }
 
 // pair is two sides; the lower id is the first.
