@@ -107,10 +107,12 @@ func TestGuessedPathLasts(t *testing.T) {
 		wg.Wait()
 		a.all(t, b, n, 10*time.Second)
 		b.all(t, a, n, 10*time.Second)
-		must(t, g.Destroy())
-		time.Sleep(11 * time.Minute) // an address is left in peace for ten
-		g = w.together(groups.Options{PunchAtJoin: true}, all, list)
-		waitFor(t, "a direct path in another pair", 5*time.Second, direct(a, b, true))
+		for range 2 {
+			must(t, g.Destroy())
+			time.Sleep(11 * time.Minute) // an address is left in peace for ten
+			g = w.together(groups.Options{PunchAtJoin: true}, all, list)
+			waitFor(t, "a direct path in another pair", 5*time.Second, direct(a, b, true))
+		}
 		must(t, g.Destroy())
 		time.Sleep(time.Second)
 		if open := b.at.host.Sockets(); open != 1 {
