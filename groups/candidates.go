@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/troupe-go/troupe/internal/link"
 	"github.com/troupe-go/troupe/internal/packet"
 	"github.com/troupe-go/troupe/wire/wirepb"
 )
@@ -59,7 +60,7 @@ func (l *ledger) take(at place, now time.Time) bool {
 // birthday reports whether the ends may try ports at random: both want to, and
 // one end's NAT gives every destination another port while the other's does not.
 func (ps *pairs) birthday(a, b *wirepb.Candidates, seen [2]netip.AddrPort, now time.Time) bool {
-	const independent, random = 1, 3
+	independent, random := uint32(link.Independent), uint32(link.Random)
 	victim := seen[0]
 	switch {
 	case !a.Birthday || !b.Birthday:
@@ -91,9 +92,9 @@ func (ps *pairs) candidates(sd *side, seen netip.AddrPort, same bool, now time.T
 		}
 		at := place{at: netip.PrefixFrom(a.Addr(), 64).Masked()}
 		switch {
-		case !near(a.Addr()) && (a.Addr().Is4() || global == maxGlobal): // an IPv4 address out there is proven or nobody's
+		case !link.Near(a.Addr()) && (a.Addr().Is4() || global == maxGlobal): // an IPv4 address out there is proven or nobody's
 			continue
-		case !near(a.Addr()):
+		case !link.Near(a.Addr()):
 			global++
 		case !same:
 			continue
@@ -125,11 +126,6 @@ func sameCandidates(a, b *wirepb.Candidates) bool {
 	return b != nil && a.Mapping == b.Mapping && a.RelayOnly == b.RelayOnly && a.Birthday == b.Birthday &&
 		slices.EqualFunc(a.Hosts, b.Hosts, bytes.Equal)
 }
-
-var carrier = netip.MustParsePrefix("100.64.0.0/10") // between NATs, RFC 6598
-
-// near reports whether an address means something in one network only.
-func near(a netip.Addr) bool { return a.IsPrivate() || carrier.Contains(a) }
 
 // embedding are IPv6 networks whose addresses stand for IPv4 ones: NAT64, 6to4
 // and Teredo.

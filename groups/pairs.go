@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/troupe-go/troupe/internal/link"
 	"github.com/troupe-go/troupe/internal/packet"
 	"github.com/troupe-go/troupe/internal/session"
 	"github.com/troupe-go/troupe/peers"
@@ -296,7 +297,7 @@ func (ps *pairs) report(sd *side, m *wirepb.PairPath) {
 // two clients agreed to harm, it would be in their own network.
 func (ps *pairs) metLocked(sd *side, at []byte, now time.Time) (out unsent) {
 	a, err := packet.ParseObserved(at)
-	if err != nil || sd.cand == nil || sd.met[a] || !near(a.Addr()) ||
+	if err != nil || sd.cand == nil || sd.met[a] || !link.Near(a.Addr()) ||
 		!slices.ContainsFunc(sd.cand.Hosts, func(h []byte) bool { return bytes.Equal(h, at) }) {
 		return nil
 	}

@@ -45,6 +45,7 @@ var fuzzed = map[string]string{
 	"packet.Connect.Parse":    "internal/packet FuzzPreSession",
 	"packet.Ticket.Parse":     "internal/packet FuzzPreSession",
 	"packet.Attach.Parse":     "internal/packet FuzzOpened",
+	"packet.Bound.Parse":      "internal/packet FuzzOpened",
 	"packet.NextFrame":        "internal/packet FuzzOpened",
 	"packet.Crypt.Open":       "internal/packet FuzzSealed",
 	"handshake.Conn.Input":    "internal/handshake FuzzFlow",

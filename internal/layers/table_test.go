@@ -21,7 +21,7 @@ var layers = []layer{
 	{path: "actor"},
 	{path: "transport", imports: []string{"wire", "internal/session", "internal/packet", "internal/udp", "internal/handshake", "actor"}, tests: []string{"client", "internal/simnet", "internal/reliable"}},
 	{path: "peers", imports: []string{"wire", "internal/session", "actor", "transport"}, tests: []string{"client"}},
-	{path: "groups", imports: []string{"wire", "internal/packet", "internal/session", "actor", "transport", "peers"}, tests: []string{"client"}},
+	{path: "groups", imports: []string{"wire", "internal/packet", "internal/link", "internal/link", "internal/session", "actor", "transport", "peers"}, tests: []string{"client"}},
 	{path: "s2s", imports: []string{"wire", "internal/session", "actor", "transport", "peers"}},
 	{path: "", imports: []string{"wire", "internal/session", "actor", "transport", "peers", "groups", "s2s"}, tests: []string{"client"}},
 

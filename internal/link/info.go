@@ -45,11 +45,12 @@ const (
 
 var shared = netip.MustParsePrefix("100.64.0.0/10") // of carriers' NATs, RFC 6598
 
-func private(a netip.Addr) bool { return a.IsPrivate() || shared.Contains(a) }
+// Near reports whether an address means something in one network only.
+func Near(a netip.Addr) bool { return a.IsPrivate() || shared.Contains(a) }
 
 func classOf(a netip.Addr) class {
 	switch {
-	case private(a) || a.IsLoopback():
+	case Near(a) || a.IsLoopback():
 		return classLAN
 	case a.Is4():
 		return classIPv4
@@ -78,7 +79,7 @@ func (l *Link) usable(a netip.AddrPort) bool {
 // near reports whether the peer's private addresses may be in our network: the
 // server says so, or it is in there itself and sees us both.
 func (l *Link) near() bool {
-	return l.peer.SamePublic || slices.ContainsFunc(l.self.Reflexive, func(a netip.AddrPort) bool { return private(unmap(a).Addr()) })
+	return l.peer.SamePublic || slices.ContainsFunc(l.self.Reflexive, func(a netip.AddrPort) bool { return Near(unmap(a).Addr()) })
 }
 
 // candidates lists the addresses to try, predicted ones first: with a sequential
@@ -88,7 +89,7 @@ func (l *Link) candidates() []netip.AddrPort {
 	var all []netip.AddrPort
 	for _, told := range slices.Concat(l.peer.Host, l.peer.Reflexive) {
 		a := unmap(told)
-		if l.usable(a) && (!private(a.Addr()) || l.near()) && !slices.Contains(all, a) {
+		if l.usable(a) && (!Near(a.Addr()) || l.near()) && !slices.Contains(all, a) {
 			all = append(all, a)
 		}
 	}
@@ -117,7 +118,7 @@ func (l *Link) candidates() []netip.AddrPort {
 // public is the peer's address outside of its NAT, whose ports may be guessed.
 func (l *Link) public() (netip.AddrPort, bool) {
 	for _, told := range l.peer.Reflexive {
-		if a := unmap(told); a.Addr().Is4() && l.usable(a) && (!private(a.Addr()) || l.near()) {
+		if a := unmap(told); a.Addr().Is4() && l.usable(a) && (!Near(a.Addr()) || l.near()) {
 			return a, true
 		}
 	}
