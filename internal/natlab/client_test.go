@@ -3,10 +3,11 @@
 package natlab
 
 import (
+	"bufio"
 	"context"
 	"encoding/binary"
 	"errors"
-	"io"
+	"fmt"
 	"os"
 	"sync/atomic"
 	"time"
@@ -16,20 +17,26 @@ import (
 )
 
 const (
-	between  = 10 * time.Millisecond
-	upWithin = 3 * time.Second // for UDP, which some do not get
+	pause    = 10 * time.Millisecond // between messages
+	upWithin = 3 * time.Second       // for UDP, which some do not get
 )
 
 // beClient dials, joins what the server puts it into, and exchanges numbered
 // messages with the other client there, until its input ends. It tells all that
-// happens.
+// happens. Over udp:// UDP is up from the start, and nobody tells of it.
 func beClient(server, pin, pair string, say *sayer) error {
 	ctx := context.Background()
 	up := make(chan bool, 16)
 	var other atomic.Uint64
 	cfg := client.Config{
-		Pin: pin, Payload: []byte(pair), Birthday: true,
-		OnDatagrams: func(b bool) { up <- b },
+		Pin: pin, Payload: []byte(pair), Birthday: *birthday,
+		OnDatagrams: func(b bool) {
+			say.word(word{What: "udp", Direct: b})
+			select {
+			case up <- b:
+			default: // only the first is waited for
+			}
+		},
 		OnPath: func(_ wire.ID, p client.Path) {
 			say.word(word{What: "path", Direct: p.Direct, Text: p.Addr.String()})
 		},
@@ -54,25 +61,34 @@ func beClient(server, pin, pair string, say *sayer) error {
 		},
 		OnClose: func(err error) { say.word(word{What: "closed", Text: err.Error()}) },
 	}
-	c, err := client.Dial(ctx, cfg, "tls://"+server)
+	c, err := client.Dial(ctx, cfg, server)
 	for range 2 { // TCP's own patience is longer than Dial's where much is lost
 		if err != nil {
-			c, err = client.Dial(ctx, cfg, "tls://"+server)
+			c, err = client.Dial(ctx, cfg, server)
 		}
 	}
 	if err != nil {
 		return err
 	}
-	select {
-	case <-up:
-	case <-time.After(upWithin):
+	if !c.Datagrams() {
+		select {
+		case <-up:
+		case <-time.After(upWithin):
+		}
 	}
 	time.Sleep(*linger)
 	say.word(word{What: "ready", Direct: c.Datagrams()})
 	if err := c.Notify(opReady, wire.Text(""), wire.Reliable); err != nil {
 		return err
 	}
-	io.Copy(io.Discard, os.Stdin)
+	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+		if in.Text() != "rebind" {
+			return fmt.Errorf("told to do %q", in.Text())
+		}
+		if err := c.Rebind(ctx); err != nil {
+			return err
+		}
+	}
 	p, _ := c.Path(wire.ID(other.Load()))
 	say.word(word{What: "end", Direct: p.Direct, Text: p.Addr.String(), Took: p.RTT})
 	return c.Close()
@@ -95,8 +111,8 @@ func exchange(g *client.Group, to wire.ID, say *sayer) {
 				return
 			}
 			say.word(word{What: "no pair", Number: n})
-			time.Sleep(between)
+			time.Sleep(pause)
 		}
-		time.Sleep(between)
+		time.Sleep(pause)
 	}
 }

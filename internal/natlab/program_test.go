@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"os/exec"
 	"sync"
@@ -18,11 +19,12 @@ import (
 // The test binary runs itself in the namespaces, as one of these.
 var (
 	role   = flag.String("role", "", "server or client: what to be; empty runs the tests")
-	server = flag.String("server", "", "the server's address")
+	server = flag.String("server", "", "the server's URL")
 	pin    = flag.String("pin", "", "and its pin")
 	pair   = flag.String("pair", "", "the pair that a client is of")
 
 	linger   = flag.Duration("linger", 0, "how long clients have been connected before they share a group")
+	birthday = flag.Bool("birthday", true, "clients try ports at random")
 	messages = flag.Int("messages", 200, "how many each client sends the other")
 )
 
@@ -34,7 +36,7 @@ func TestMain(m *testing.M) {
 	case "":
 		os.Exit(m.Run())
 	case "server":
-		err = beServer(*server, say)
+		err = beServer(say)
 	case "client":
 		err = beClient(*server, *pin, *pair, say)
 	}
@@ -70,7 +72,7 @@ func (s *sayer) word(w word) {
 // program is this binary, run in a namespace.
 type program struct {
 	cmd   *exec.Cmd
-	input io.Closer
+	input io.WriteCloser
 	heard chan struct{} // closed at the end of its output
 	said  errorText
 
@@ -127,6 +129,12 @@ func start(n *namespace, args ...string) (*program, error) {
 	return p, nil
 }
 
+// do has the program do something that it knows by name.
+func (p *program) do(what string) error {
+	_, err := io.WriteString(p.input, what+"\n")
+	return err
+}
+
 // stop has the program end, by its input's end first.
 func (p *program) stop() error {
 	p.input.Close()
@@ -158,6 +166,17 @@ func (p *program) all(f func(word) bool) (out []word) {
 
 // told are the words of one sort.
 func (p *program) told(what string) []word { return p.all(func(w word) bool { return w.What == what }) }
+
+// path is where the other client is reached now, directly; not valid where it is
+// not.
+func (p *program) path() netip.AddrPort {
+	all := p.told("path")
+	if len(all) == 0 || !all[len(all)-1].Direct {
+		return netip.AddrPort{}
+	}
+	at, _ := netip.ParseAddrPort(all[len(all)-1].Text) // of an OnPath: it is one
+	return at
+}
 
 // direct is since when the program has had the direct path that it has; zero
 // says that it has none.

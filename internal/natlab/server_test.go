@@ -4,6 +4,7 @@ package natlab
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -59,14 +60,14 @@ func (l *lobby) ready(c *troupe.Context, pair string) {
 }
 
 // beServer serves until its input ends.
-func beServer(at string, say *sayer) error {
+func beServer(say *sayer) error {
 	l := &lobby{say: say, waiting: make(map[string]*peers.Peer)}
 	srv := &troupe.Server{Peer: func(i *troupe.Init) (troupe.Behavior, error) {
 		return &guest{lobby: l, pair: string(i.Payload)}, nil
 	}}
 	var logged strings.Builder
 	srv.Logger = slog.New(slog.NewTextHandler(io.MultiWriter(&logged, os.Stderr), &slog.HandlerOptions{Level: slog.LevelInfo}))
-	if _, err := srv.Listen("tls://"+at, "udp://"+at); err != nil {
+	if _, err := srv.Listen(fmt.Sprint("tls://:", serverPort), fmt.Sprint("udp://:", serverPort)); err != nil {
 		return err
 	}
 	_, rest, _ := strings.Cut(logged.String(), "pin=")
