@@ -33,7 +33,7 @@ func TestUnequalDistance(t *testing.T) {
 		done[i] = make([]outcome, *runs)
 		for run := range *runs {
 			jobs = append(jobs, func() {
-				done[i][run] = l.try(fmt.Sprintf("%v-%v", c.a, c.b), func(w *town) talk {
+				done[i][run] = l.insist(t, fmt.Sprintf("%v-%v", c.a, c.b), always, func(w *town) talk {
 					a, b := w.home(c.a, site{}), w.home(c.b, site{})
 					if w.err == nil {
 						l.apart(l.line, a.place.line, near)

@@ -74,7 +74,7 @@ func (in *internet) attach(n *namespace, at []netip.Addr, networks ...netip.Pref
 	commands := []string{"link set wan up"}
 	for _, a := range at {
 		networks = append(networks, netip.PrefixFrom(a, a.BitLen()))
-		commands = append(commands, addAddr(a, a.BitLen(), "wan"), "route add "+everywhere(a)+" dev wan")
+		commands = append(commands, addAddr(a, a.BitLen(), "wan"), "route replace "+everywhere(a)+" dev wan")
 	}
 	if err := n.ip(commands...); err != nil {
 		l.file.Close()

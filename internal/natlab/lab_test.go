@@ -19,6 +19,7 @@ const (
 // The server's addresses.
 var (
 	serverIP  = netip.MustParseAddr("203.0.113.10")
+	secondIP  = netip.MustParseAddr("203.0.113.11") // by which clients see what their NAT does
 	serverIP6 = netip.MustParseAddr("2001:db8:ffff::10")
 )
 
@@ -67,7 +68,7 @@ func newLab(t *testing.T) *lab {
 	}
 	t.Cleanup(l.wait)
 	t.Cleanup(ns.close)
-	at := []netip.Addr{serverIP}
+	at := []netip.Addr{serverIP, secondIP}
 	if hasIPv6() {
 		if err := ns.allowIPv6(); err != nil {
 			t.Fatal(err)

@@ -37,20 +37,22 @@ type outcome struct {
 	udp       [2]bool
 	direct    bool
 	at        [2]netip.Addr // where the ends find each other, directly
-	fromJoin  time.Duration // until both ends had a direct path
+	sought    time.Duration // from the making of the group until both ends had a direct path
 	fromProbe time.Duration // the same, from the first packet between the two places
 	relayed   time.Duration // from the join until each end had the other's first message
 	worst     time.Duration // age of a message
-	late      time.Duration // median age of the last messages: by which way they came
+	recent    time.Duration // median age of the last messages: by which way they came
 	packets   [2]int        // between the places, either way
-	apart     time.Duration // the two sides' first packets; a router that takes a port from who is late tells them by more than the delay
+	apart     time.Duration // the two sides' first packets
+	late      bool          // one of them was sent when the other had come: some routers have given a port away then
 }
 
 // meeting is two clients that share a group.
 type meeting struct {
 	talk
 	ends   [2]*program
-	joined time.Time // when both knew
+	made   time.Time // the group, at the server
+	joined time.Time // when both knew of it
 	outcome
 }
 
@@ -91,6 +93,13 @@ func (l *lab) begin(tk talk) (m *meeting, ok bool) {
 		m.fault("no group: %s%s", &m.ends[0].said, &m.ends[1].said)
 		return m, false
 	}
+	eventually(patience, func() bool { // the server has told it, but we may not have read it
+		made := l.server.all(func(w word) bool { return w.What == "group" && w.Pair == name })
+		if len(made) > 0 {
+			m.made = made[0].At
+		}
+		return len(made) > 0
+	})
 	m.joined = later(m.ends[0].told("join")[0].At, m.ends[1].told("join")[0].At)
 	for i, p := range m.ends {
 		if r := p.told("ready"); len(r) > 0 {
@@ -132,7 +141,11 @@ func (l *lab) watch(m *meeting) {
 		return
 	}
 	there, back := l.went(a, b), l.went(b, a)
-	m.packets, m.apart = [2]int{there.packets, back.packets}, there.first.Sub(back.first).Abs()
+	m.packets = [2]int{there.packets, back.packets}
+	if there.packets > 0 && back.packets > 0 {
+		m.apart = there.first.Sub(back.first).Abs()
+	}
+	m.late = m.apart >= l.length(a, b) || (there.packets > 0) != (back.packets > 0)
 	if !m.direct {
 		return
 	}
@@ -176,7 +189,7 @@ func (m *meeting) look() {
 		m.at[i] = p.path().Addr()
 	}
 	if slices.Sort(ages); len(ages) > 0 {
-		m.late = ages[len(ages)/2]
+		m.recent = ages[len(ages)/2]
 	}
 	one, two := m.ends[0].direct(), m.ends[1].direct()
 	m.direct = !one.IsZero() && !two.IsZero()
@@ -184,7 +197,7 @@ func (m *meeting) look() {
 		m.fault("one end says direct, the other does not: %v, %v", m.ends[0].told("path"), m.ends[1].told("path"))
 	}
 	if m.direct {
-		m.fromJoin = later(one, two).Sub(m.joined)
+		m.sought = later(one, two).Sub(m.made)
 	}
 }
 

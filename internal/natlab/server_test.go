@@ -54,6 +54,7 @@ func (l *lobby) ready(c *troupe.Context, pair string) {
 		return
 	}
 	delete(l.waiting, pair)
+	l.say.word(word{What: "group", Pair: pair})
 	if _, err := groups.Create(c.System(), groups.Options{Owner: c.Self(), PunchAtJoin: true}, first, c.Peer); err != nil {
 		l.say.word(word{What: "fault", Pair: pair, Text: err.Error()})
 	}
@@ -65,6 +66,7 @@ func beServer(say *sayer) error {
 	srv := &troupe.Server{Peer: func(i *troupe.Init) (troupe.Behavior, error) {
 		return &guest{lobby: l, pair: string(i.Payload)}, nil
 	}}
+	srv.Transport.SecondHost = secondIP.String()
 	var logged strings.Builder
 	srv.Logger = slog.New(slog.NewTextHandler(io.MultiWriter(&logged, os.Stderr), &slog.HandlerOptions{Level: slog.LevelInfo}))
 	if _, err := srv.Listen(fmt.Sprint("tls://:", serverPort), fmt.Sprint("udp://:", serverPort)); err != nil {
