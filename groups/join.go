@@ -105,6 +105,7 @@ func (c *core) fits(m *member, limit int) bool {
 // join, and nothing that answers to its join misses it.
 func (c *core) announce(older int) {
 	fresh := c.members[older:]
+	c.out.pair()
 	own := &wirepb.Joined{Own: true, Payload: c.opt.Payload, Quiet: c.opt.Quiet, Properties: c.props.PB()}
 	if c.opt.Quiet {
 		for i := range fresh {

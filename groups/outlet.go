@@ -28,13 +28,15 @@ func (sh *shell) admit(m *member) (Result, bool) {
 	return OK, true
 }
 
-// open implements outlet.
-func (sh *shell) open() {
+// pair implements outlet.
+func (sh *shell) pair() {
 	for _, fresh := range sh.fresh {
 		sh.pairUp(fresh)
 	}
-	sh.publish()
 }
+
+// open implements outlet.
+func (sh *shell) open() { sh.publish() }
 
 // maxPaired is the largest group whose members are paired: beyond it pairs cost
 // more than they save.
