@@ -230,7 +230,7 @@ func (s *Session) PutEvent(m *wire.Event) error {
 
 // PutGroupSend queues a group message of a client.
 func (s *Session) PutGroupSend(m *wire.GroupSend) error {
-	b, q, err := s.beginIn(wire.KindGroupSend, m.Size(), m.Delivery, laneOf(m.Delivery, m.Group, 0))
+	b, q, err := s.beginIn(wire.KindGroupSend, m.Size(), m.Delivery, laneOfSend(m))
 	if err != nil {
 		return err
 	}

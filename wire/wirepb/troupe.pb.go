@@ -1268,7 +1268,9 @@ type GroupSend struct {
 	Params        []*Param               `protobuf:"bytes,4,rep,name=params,proto3" json:"params,omitempty"`
 	Delivery      uint32                 `protobuf:"varint,5,opt,name=delivery,proto3" json:"delivery,omitempty"`
 	Group         uint64                 `protobuf:"fixed64,8,opt,name=group,proto3" json:"group,omitempty"`
-	To            []uint64               `protobuf:"fixed64,9,rep,packed,name=to,proto3" json:"to,omitempty"` // none: every member; at most 256
+	To            []uint64               `protobuf:"fixed64,9,rep,packed,name=to,proto3" json:"to,omitempty"`          // none: every member; at most 256
+	Sequence      uint32                 `protobuf:"varint,13,opt,name=sequence,proto3" json:"sequence,omitempty"`     // of a sequenced message; the server passes it on
+	Except        []uint64               `protobuf:"fixed64,14,rep,packed,name=except,proto3" json:"except,omitempty"` // with no to: members that have it already; at most 64
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1345,6 +1347,20 @@ func (x *GroupSend) GetTo() []uint64 {
 	return nil
 }
 
+func (x *GroupSend) GetSequence() uint32 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *GroupSend) GetExcept() []uint64 {
+	if x != nil {
+		return x.Except
+	}
+	return nil
+}
+
 // GroupMessage is a group message, on its way from the server to a member.
 type GroupMessage struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1356,6 +1372,7 @@ type GroupMessage struct {
 	Position      uint64                 `protobuf:"varint,10,opt,name=position,proto3" json:"position,omitempty"` // in the group's log; 0 when it has none: unreliable, sequenced, sent to some, or replayed from the cache
 	Sender        uint64                 `protobuf:"fixed64,11,opt,name=sender,proto3" json:"sender,omitempty"`    // stamped by the server; 1 is the server
 	Epoch         uint64                 `protobuf:"varint,12,opt,name=epoch,proto3" json:"epoch,omitempty"`       // the sender's membership: the position of its Joined
+	Sequence      uint32                 `protobuf:"varint,13,opt,name=sequence,proto3" json:"sequence,omitempty"` // the sender's count of its sequenced messages, of all groups and whatever they go by; 0: it does not count
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1442,6 +1459,13 @@ func (x *GroupMessage) GetSender() uint64 {
 func (x *GroupMessage) GetEpoch() uint64 {
 	if x != nil {
 		return x.Epoch
+	}
+	return 0
+}
+
+func (x *GroupMessage) GetSequence() uint32 {
+	if x != nil {
+		return x.Sequence
 	}
 	return 0
 }
@@ -3157,14 +3181,16 @@ const file_wire_troupe_proto_rawDesc = "" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x18\n" +
 	"\apayload\x18\x03 \x01(\fR\apayload\x12(\n" +
 	"\x06params\x18\x04 \x03(\v2\x10.troupe.v1.ParamR\x06params\x12\x1a\n" +
-	"\bdelivery\x18\x05 \x01(\rR\bdelivery\"\xa5\x01\n" +
+	"\bdelivery\x18\x05 \x01(\rR\bdelivery\"\xd9\x01\n" +
 	"\tGroupSend\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x18\n" +
 	"\apayload\x18\x03 \x01(\fR\apayload\x12(\n" +
 	"\x06params\x18\x04 \x03(\v2\x10.troupe.v1.ParamR\x06params\x12\x1a\n" +
 	"\bdelivery\x18\x05 \x01(\rR\bdelivery\x12\x14\n" +
 	"\x05group\x18\b \x01(\x06R\x05group\x12\x0e\n" +
-	"\x02to\x18\t \x03(\x06R\x02to\"\xe2\x01\n" +
+	"\x02to\x18\t \x03(\x06R\x02to\x12\x1a\n" +
+	"\bsequence\x18\r \x01(\rR\bsequence\x12\x16\n" +
+	"\x06except\x18\x0e \x03(\x06R\x06except\"\xfe\x01\n" +
 	"\fGroupMessage\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x18\n" +
 	"\apayload\x18\x03 \x01(\fR\apayload\x12(\n" +
@@ -3174,7 +3200,8 @@ const file_wire_troupe_proto_rawDesc = "" +
 	"\bposition\x18\n" +
 	" \x01(\x04R\bposition\x12\x16\n" +
 	"\x06sender\x18\v \x01(\x06R\x06sender\x12\x14\n" +
-	"\x05epoch\x18\f \x01(\x04R\x05epoch\"\xbd\x01\n" +
+	"\x05epoch\x18\f \x01(\x04R\x05epoch\x12\x1a\n" +
+	"\bsequence\x18\r \x01(\rR\bsequence\"\xbd\x01\n" +
 	"\x05Hello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x10\n" +
 	"\x03app\x18\x02 \x01(\tR\x03app\x12\x12\n" +
