@@ -35,7 +35,9 @@ type Client struct {
 	moved     chan struct{}          // holds a token when the port has another socket
 	elsewhere chan struct{}          // holds a token when UDP may get through that did not
 
-	pairs  pairs
+	pairs    pairs
+	sequence atomic.Uint32 // of the sequenced messages to groups
+
 	calls  session.Calls
 	queue  queue
 	counts counts

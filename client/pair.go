@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/troupe-go/troupe/internal/link"
@@ -23,7 +24,8 @@ type pairs struct {
 	byID   map[wire.ID]*pair
 	over   bool
 
-	env *session.Env // of their sessions
+	version atomic.Uint64 // counts changes of them, of their paths, and of who is in a group
+	env     *session.Env  // of their sessions
 }
 
 func (ps *pairs) init(l Limits) {
@@ -47,10 +49,13 @@ type pair struct {
 	s    *session.Session
 
 	starting sync.Once
+	order    session.Ordering // of what its client has counted, by whatever way it comes; the callback goroutine's
 
-	mu    sync.Mutex
-	asked bool // for a direct path
-	path  Path
+	mu     sync.Mutex
+	asked  time.Time // for a direct path
+	state  link.State
+	failed bool // the last search for a path, or the path that there was
+	path   Path
 }
 
 // Path is how this client reaches another one.
@@ -108,6 +113,7 @@ func (c *Client) pairUp(m *wirepb.Pair) error {
 	first := len(c.pairs.bySlot) == 0
 	c.pairs.bySlot[m.Slot], c.pairs.byID[pr.id] = pr, pr
 	c.pairs.mu.Unlock()
+	c.pairs.version.Add(1)
 	if first && c.session.Datagrams() {
 		c.tellCandidates()
 	}
@@ -188,6 +194,7 @@ func (p *pair) forget() {
 		delete(ps.byID, p.id)
 	}
 	ps.mu.Unlock()
+	ps.version.Add(1)
 	p.c.session.RemoveRelay(p.slot)
 }
 
@@ -248,7 +255,9 @@ func (p *pair) changed(e link.Event) {
 	if direct {
 		p.path.Addr = e.Path
 	}
+	p.state, p.failed = e.To, e.To == link.Relayed
 	p.mu.Unlock()
+	p.c.pairs.version.Add(1)
 	p.tell(&wirepb.PairPath{
 		Slot: p.slot, State: uint32(e.To), Rtt: uint32(e.RTT.Microseconds()), Reason: uint32(e.Reason),
 		Punch: e.To == link.Punching && e.Reason == link.Retried, // the other end should try at the same time
@@ -264,12 +273,39 @@ func (p *pair) changed(e link.Event) {
 // want asks for a direct path, once.
 func (p *pair) want() {
 	p.mu.Lock()
-	asked := p.asked
-	p.asked = true
+	asked := !p.asked.IsZero()
+	if !asked {
+		p.asked = time.Now()
+	}
 	p.mu.Unlock()
 	if !asked && !p.c.cfg.RelayOnly {
 		p.tell(&wirepb.PairPath{Slot: p.slot, Punch: true})
 	}
+}
+
+// askTime is how long an answer to want is hoped for: the other end may want no
+// path, or not be found, and nobody tells.
+const askTime = 10 * time.Second
+
+// seeking asks for a direct path, once, and returns for how long one may be hoped
+// for; zero: there will be none soon.
+func (p *pair) seeking(now time.Time) time.Duration {
+	p.want()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.failed || p.c.cfg.RelayOnly:
+		return 0
+	case p.state == link.Punching:
+		return askTime
+	}
+	return max(0, askTime-now.Sub(p.asked))
+}
+
+func (p *pair) isDirect() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.path.Direct
 }
 
 func (p *pair) tell(m *wirepb.PairPath) {
@@ -292,29 +328,4 @@ func (c *Client) pairOf(id wire.ID) *pair {
 	c.pairs.mu.Lock()
 	defer c.pairs.mu.Unlock()
 	return c.pairs.byID[id]
-}
-
-// SendTo sends to one member past the server, by the direct path where there is
-// one and by the server's relay else, sealed for that member alone. The first
-// message has both look for a direct path. Reliable messages of a pair are
-// ordered among themselves on their channel, and not with those of Send. It
-// copies b and does not wait; nil means queued. ErrNoPair says that the two
-// can't: Send to that member then.
-func (g *Group) SendTo(member wire.ID, code uint16, b wire.Body, d wire.Delivery) error {
-	if g.Over() {
-		return ErrClosed
-	}
-	c := g.client
-	p := c.pairOf(member)
-	if p == nil {
-		return ErrNoPair
-	}
-	m := wire.GroupMessage{Code: code, Delivery: d, Body: b, Group: g.id, Sender: c.ID(), Epoch: g.self.Epoch}
-	frame := m.AppendFrame(nil)
-	if err := p.s.PutRelayed(frame, d, g.id, c.ID()); err != nil {
-		return err
-	}
-	p.s.Flush()
-	p.want()
-	return nil
 }

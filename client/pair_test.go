@@ -126,9 +126,10 @@ func (a *acquaintance) enters(group wire.ID, position uint64, all ...*wirepb.Mem
 
 type deafRoute struct{ session.Route }
 
-func (deafRoute) Ack(uint64) error         { return nil }
-func (deafRoute) EndRead(bool) error       { return nil }
-func (deafRoute) Gone(*session.CloseError) {}
+func (deafRoute) Send(wire.GroupSend, *session.Buffer) error { return nil }
+func (deafRoute) Ack(uint64) error                           { return nil }
+func (deafRoute) EndRead(bool) error                         { return nil }
+func (deafRoute) Gone(*session.CloseError)                   {}
 
 // sends has the pair carry a frame, whatever it is.
 func (a *acquaintance) sends(frames ...[]byte) {
@@ -204,7 +205,7 @@ func TestVillainInAPair(t *testing.T) {
 				if n := victim.c.Stats().Late; n != tt.late {
 					t.Errorf("%d are counted as late, want %d", n, tt.late)
 				}
-				err := victim.c.Group(7).SendTo(villainID, 1, wire.Text("y"), wire.Reliable)
+				err := victim.c.Group(7).Via(Direct).SendTo(villainID, 1, wire.Text("y"), wire.Reliable)
 				if (err == ErrNoPair) != tt.over {
 					t.Errorf("SendTo returned %v", err)
 				}

@@ -106,7 +106,7 @@ func (c *core) fits(m *member, limit int) bool {
 func (c *core) announce(older int) {
 	fresh := c.members[older:]
 	c.out.pair()
-	own := &wirepb.Joined{Own: true, Payload: c.opt.Payload, Quiet: c.opt.Quiet, Properties: c.props.PB()}
+	own := &wirepb.Joined{Own: true, Payload: c.opt.Payload, Quiet: c.opt.Quiet, Properties: c.props.PB(), MaxDirect: c.opt.toldDirect()}
 	if c.opt.Quiet {
 		for i := range fresh {
 			own.Members = entryMembers(fresh[i : i+1])

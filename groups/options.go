@@ -19,6 +19,7 @@ type Options struct {
 	ServerMember bool          // the server is a member: the owner gets what members send
 	RelayOnly    bool          // members do not look for direct paths, and learn nothing of each other's addresses by this group; else they do
 	PunchAtJoin  bool          // direct paths are looked for as members join, rather than with their first message to each other
+	MaxDirect    int           // members to whom one sends unreliable and sequenced messages past the server where it can; what is for more goes by one upload to the rest; 0 means 8, negative none
 	Quiet        bool          // members are not told of each other: for large audiences
 	Writable     bool          // members may change the group's properties
 	MaxMembers   int           // 0 means 256, the most for a group that is not Quiet, and 10,000 for one that is
@@ -46,8 +47,17 @@ func (o Options) withDefaults() Options {
 	o.MaxGroups = cmp.Or(o.MaxGroups, 64)
 	o.AckTimeout = cmp.Or(o.AckTimeout, 10*time.Second)
 	o.Cache = cmp.Or(o.Cache, 64)
+	o.MaxDirect = min(cmp.Or(o.MaxDirect, 8), maxPaired)
 	o.Payload = bytes.Clone(o.Payload)
 	return o
+}
+
+// toldDirect is MaxDirect as members are told it.
+func (o Options) toldDirect() uint32 {
+	if o.Quiet || o.RelayOnly {
+		return 0
+	}
+	return uint32(max(o.MaxDirect, 0))
 }
 
 func (o Options) validate() error {

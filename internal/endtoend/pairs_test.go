@@ -21,7 +21,8 @@ type friend struct {
 
 	mu    sync.Mutex
 	g     *client.Group
-	got   map[wire.ID][]int
+	got   map[wire.ID][]int // reliable
+	lossy map[wire.ID][]int // others
 	paths []client.Path
 }
 
@@ -32,10 +33,23 @@ func (f *friend) enter(g *client.Group) {
 	g.OnMessage = func(m client.Member, e wire.Event) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
+		n := int(binary.BigEndian.Uint32(e.Payload))
 		if e.Delivery.Class() == wire.ClassReliable {
-			f.got[m.ID] = append(f.got[m.ID], int(binary.BigEndian.Uint32(e.Payload)))
+			f.got[m.ID] = append(f.got[m.ID], n)
+			return
 		}
+		if f.lossy == nil {
+			f.lossy = make(map[wire.ID][]int)
+		}
+		f.lossy[m.ID] = append(f.lossy[m.ID], n)
 	}
+}
+
+// overheard is what has come of a member's messages that are not reliable.
+func (f *friend) overheard(id wire.ID) []int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]int(nil), f.lossy[id]...)
 }
 
 func (f *friend) heard(id wire.ID) []int {

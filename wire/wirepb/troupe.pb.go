@@ -2288,10 +2288,11 @@ func (*GroupEntry_Properties) isGroupEntry_Entry() {}
 type Joined struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Members       []*Member              `protobuf:"bytes,1,rep,name=members,proto3" json:"members,omitempty"`
-	Own           bool                   `protobuf:"varint,2,opt,name=own,proto3" json:"own,omitempty"`              // the receiver itself has joined
-	Payload       []byte                 `protobuf:"bytes,3,opt,name=payload,proto3" json:"payload,omitempty"`       // the group's, with own
-	Quiet         bool                   `protobuf:"varint,4,opt,name=quiet,proto3" json:"quiet,omitempty"`          // no member events will follow, positions may skip
-	Properties    *Params                `protobuf:"bytes,5,opt,name=properties,proto3" json:"properties,omitempty"` // as they stand, with own
+	Own           bool                   `protobuf:"varint,2,opt,name=own,proto3" json:"own,omitempty"`                              // the receiver itself has joined
+	Payload       []byte                 `protobuf:"bytes,3,opt,name=payload,proto3" json:"payload,omitempty"`                       // the group's, with own
+	Quiet         bool                   `protobuf:"varint,4,opt,name=quiet,proto3" json:"quiet,omitempty"`                          // no member events will follow, positions may skip
+	Properties    *Params                `protobuf:"bytes,5,opt,name=properties,proto3" json:"properties,omitempty"`                 // as they stand, with own
+	MaxDirect     uint32                 `protobuf:"varint,6,opt,name=max_direct,json=maxDirect,proto3" json:"max_direct,omitempty"` // members that one sends unreliable and sequenced messages to past the server, with own
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2359,6 +2360,13 @@ func (x *Joined) GetProperties() *Params {
 		return x.Properties
 	}
 	return nil
+}
+
+func (x *Joined) GetMaxDirect() uint32 {
+	if x != nil {
+		return x.MaxDirect
+	}
+	return 0
 }
 
 type Member struct {
@@ -3262,7 +3270,7 @@ const file_wire_troupe_proto_rawDesc = "" +
 	"\n" +
 	"properties\x18\x06 \x01(\v2\x15.troupe.v1.PropertiesH\x00R\n" +
 	"propertiesB\a\n" +
-	"\x05entryJ\x04\b\a\x10\bJ\x04\b\b\x10\t\"\xaa\x01\n" +
+	"\x05entryJ\x04\b\a\x10\bJ\x04\b\b\x10\t\"\xc9\x01\n" +
 	"\x06Joined\x12+\n" +
 	"\amembers\x18\x01 \x03(\v2\x11.troupe.v1.MemberR\amembers\x12\x10\n" +
 	"\x03own\x18\x02 \x01(\bR\x03own\x12\x18\n" +
@@ -3270,7 +3278,9 @@ const file_wire_troupe_proto_rawDesc = "" +
 	"\x05quiet\x18\x04 \x01(\bR\x05quiet\x121\n" +
 	"\n" +
 	"properties\x18\x05 \x01(\v2\x11.troupe.v1.ParamsR\n" +
-	"properties\"H\n" +
+	"properties\x12\x1d\n" +
+	"\n" +
+	"max_direct\x18\x06 \x01(\rR\tmaxDirect\"H\n" +
 	"\x06Member\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x06R\x02id\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x18\n" +
