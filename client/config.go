@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/troupe-go/troupe/internal/session"
 	"github.com/troupe-go/troupe/internal/udp"
@@ -51,6 +53,11 @@ type Config struct {
 	StreamOnly   bool     // speak no UDP beside streams
 	Simulate     Simulate // a worse network than there is
 
+	// ReportPaths is how often the server is told how the direct paths that are in
+	// use do, for its groups' Paths and Hosts; 0 means 10 s, negative only when they
+	// change.
+	ReportPaths time.Duration
+
 	Limits   Limits
 	Loopback bool // messages that this client sends to its groups come to its own OnMessage too
 
@@ -70,6 +77,7 @@ type Config struct {
 
 func (cfg Config) withDefaults() Config {
 	cfg.Limits = cfg.Limits.WithDefaults()
+	cfg.ReportPaths = cmp.Or(cfg.ReportPaths, 10*time.Second)
 	if cfg.DialContext == nil {
 		cfg.DialContext = (&net.Dialer{KeepAlive: -1}).DialContext // pings keep the session alive
 	}

@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"maps"
-	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -51,18 +50,12 @@ type pair struct {
 	starting sync.Once
 	order    session.Ordering // of what its client has counted, by whatever way it comes; the callback goroutine's
 
-	mu     sync.Mutex
-	asked  time.Time // for a direct path
-	state  link.State
-	failed bool // the last search for a path, or the path that there was
-	path   Path
-}
-
-// Path is how this client reaches another one.
-type Path struct {
-	Direct bool           // else by the server's relay
-	Addr   netip.AddrPort // of the other end, where it is direct
-	RTT    time.Duration
+	mu       sync.Mutex
+	asked    time.Time // for a direct path
+	state    link.State
+	failed   bool // the last search for a path, or the path that there was
+	path     Path
+	reported uint64 // packets sent directly, as the server was told
 }
 
 // pairFrame takes the server's word about pairs, in the session's reader.
@@ -247,39 +240,17 @@ func (c *Client) punch(m *wirepb.Punch) {
 	p.s.Punch(info, time.Duration(m.Wait)*time.Microsecond)
 }
 
-// changed is told by the path.
-func (p *pair) changed(e link.Event) {
-	direct := e.To == link.Direct || e.To == link.Both
-	p.mu.Lock()
-	p.path = Path{Direct: direct, RTT: e.RTT}
-	if direct {
-		p.path.Addr = e.Path
-	}
-	p.state, p.failed = e.To, e.To == link.Relayed
-	p.mu.Unlock()
-	p.c.pairs.version.Add(1)
-	p.tell(&wirepb.PairPath{
-		Slot: p.slot, State: uint32(e.To), Rtt: uint32(e.RTT.Microseconds()), Reason: uint32(e.Reason),
-		Punch: e.To == link.Punching && e.Reason == link.Retried, // the other end should try at the same time
-	})
-	if p.c.cfg.OnPath != nil {
-		p.mu.Lock()
-		path := p.path
-		p.mu.Unlock()
-		p.c.queue.tellPath(p.id, path)
-	}
-}
-
 // want asks for a direct path, once.
 func (p *pair) want() {
 	p.mu.Lock()
-	asked := !p.asked.IsZero()
-	if !asked {
+	ask := p.asked.IsZero()
+	if ask {
 		p.asked = time.Now()
 	}
+	ask = ask && !p.path.Direct && !p.c.cfg.RelayOnly
 	p.mu.Unlock()
-	if !asked && !p.c.cfg.RelayOnly {
-		p.tell(&wirepb.PairPath{Slot: p.slot, Punch: true})
+	if ask {
+		p.report(true)
 	}
 }
 
@@ -302,26 +273,8 @@ func (p *pair) seeking(now time.Time) time.Duration {
 	return max(0, askTime-now.Sub(p.asked))
 }
 
-func (p *pair) isDirect() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.path.Direct
-}
-
 func (p *pair) tell(m *wirepb.PairPath) {
 	p.c.flush(p.c.session.PutMessage(wire.KindPairPath, m)) // an error says that the session is ending
-}
-
-// Path is how this client reaches another one that it shares a group with; ok is
-// false when it does not, or when either does not speak UDP.
-func (c *Client) Path(id wire.ID) (p Path, ok bool) {
-	pr := c.pairOf(id)
-	if pr == nil {
-		return Path{}, false
-	}
-	pr.mu.Lock()
-	defer pr.mu.Unlock()
-	return pr.path, true
 }
 
 func (c *Client) pairOf(id wire.ID) *pair {

@@ -26,6 +26,11 @@ type acquaintance struct {
 	log transcript
 }
 
+// freely lets everything be relayed.
+type freely struct{}
+
+func (freely) Relay(int, wire.Class, time.Time) bool { return true }
+
 type unheard struct{}
 
 func (unheard) Frame(wire.Kind, []byte, *session.Buffer) error { return nil }
@@ -49,7 +54,7 @@ func inPair(t *testing.T, f func(t *testing.T, victim, villain *acquaintance)) {
 		both := []*acquaintance{acquaint(t, n, victimID), acquaint(t, n, villainID)}
 		ids := []wire.ID{victimID, villainID}
 		for i, a := range both {
-			a.s.SetRelay(pairSlot, both[1-i].s, pairSlot)
+			a.s.SetRelay(pairSlot, both[1-i].s, pairSlot, freely{})
 			a.told(wire.KindPair, &wirepb.Pair{
 				Slot: pairSlot, Member: uint64(ids[1-i]), Id: 5, Secret: make([]byte, 32), Role: uint32(i),
 				Receiver: uint32(100 + i), Sender: uint32(100 + 1 - i), Suite: packet.SuiteAES256GCM,
@@ -278,7 +283,7 @@ func TestPairWaitsForTheJoinHandler(t *testing.T) {
 		}
 		ids := []wire.ID{victimID, villainID}
 		for i, a := range both {
-			a.s.SetRelay(pairSlot, both[1-i].s, pairSlot)
+			a.s.SetRelay(pairSlot, both[1-i].s, pairSlot, freely{})
 			a.told(wire.KindPair, &wirepb.Pair{
 				Slot: pairSlot, Member: uint64(ids[1-i]), Id: 5, Secret: make([]byte, 32), Role: uint32(i),
 				Receiver: uint32(100 + i), Sender: uint32(100 + 1 - i), Suite: packet.SuiteAES256GCM,

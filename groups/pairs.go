@@ -57,14 +57,22 @@ type pair struct {
 	owed   time.Time       // when candidates that were held back may be told; zero without any
 	direct bool            // what the owners were told last
 	later  time.Time       // when look comes by again; zero: it does not
+
+	reason   wire.PathReason // of the last change of state
+	since    time.Time       // of that, or of the beginning
+	switches int             // between relayed and direct
 }
 
 // end is a pair as one side has it.
 type end struct {
 	side  *side
 	slot  uint32
-	state uint32
-	rtt   time.Duration
+	meter *meter // of what it has relayed
+
+	state wire.PathState // by its own word, as the rest
+	rtt   time.Duration  // of the direct path
+	loss  float64        // of the other end's packets
+	sent  Traffic        // directly
 }
 
 // Bounds of what a client may cause.
@@ -169,17 +177,17 @@ func (ps *pairs) sideLocked(s *seat) *side {
 
 // makeLocked makes the pair and tells both ends, who may speak at once.
 func (ps *pairs) makeLocked(c couple, a, b *seat) *pair {
-	p := &pair{groups: make(map[*Group]bool)}
+	p := &pair{groups: make(map[*Group]bool), since: time.Now()}
 	for i, s := range []*seat{a, b} {
 		sd := ps.sideLocked(s)
 		sd.last++
 		sd.slots[sd.last] = p
-		p.ends[i] = end{side: sd, slot: sd.last}
+		p.ends[i] = end{side: sd, slot: sd.last, meter: new(meter)}
 	}
 	ps.pairs[c] = p
 	first, second := p.ends[0], p.ends[1]
-	first.side.conn.SetRelay(first.slot, second.side.conn, second.slot)
-	second.side.conn.SetRelay(second.slot, first.side.conn, first.slot)
+	first.side.conn.SetRelay(first.slot, second.side.conn, second.slot, first.meter)
+	second.side.conn.SetRelay(second.slot, first.side.conn, first.slot, second.meter)
 	var random [16]byte
 	var secret packet.Secret
 	rand.Read(random[:]) // never fails
@@ -248,11 +256,12 @@ func (ps *pairs) report(sd *side, m *wirepb.PairPath) {
 	if e.side != sd {
 		e = &p.ends[1]
 	}
-	e.state, e.rtt = m.State, time.Duration(m.Rtt)*time.Microsecond
+	now := time.Now()
+	p.note(e, m, now)
 	if m.Punch {
 		p.wanted, p.due = true, true
 	}
-	out := ps.lookLocked(p, time.Now())
+	out := ps.lookLocked(p, now)
 	ps.mu.Unlock()
 	out.flush()
 }
@@ -263,7 +272,7 @@ func (ps *pairs) lookLocked(p *pair, now time.Time) (out unsent) {
 		return nil
 	}
 	wait := time.Duration(0)
-	if direct := p.ends[0].state == 2 && p.ends[1].state == 2; direct != p.direct {
+	if direct := p.isDirect(); direct != p.direct {
 		if wait = tellAgain - now.Sub(p.told); wait <= 0 {
 			p.direct, p.told = direct, now
 			for g := range p.groups {
@@ -376,6 +385,5 @@ func (g *Group) pathChanged(p *pair) {
 	if g.opt.Owner.IsZero() {
 		return
 	}
-	a, b := &p.ends[0], &p.ends[1]
-	g.opt.Owner.Force(PathChanged{Group: g, A: a.side.peer, B: b.side.peer, Direct: p.direct, RTT: max(a.rtt, b.rtt)})
+	g.opt.Owner.Force(PathChanged{Group: g, A: p.ends[0].side.peer, B: p.ends[1].side.peer, Direct: p.direct, Reason: p.reason, RTT: p.rtt()})
 }

@@ -31,19 +31,28 @@ var relayRate = Rate{PerSecond: 256, Burst: 512}
 // relayPace bounds it in bytes.
 var relayPace = Rate{PerSecond: 512 << 10, Burst: 1 << 20}
 
+// Meter counts what the server relays for one end of a pair. Its method must not
+// block.
+type Meter interface {
+	// Relay is told of a packet of n bytes, and may have it dropped by returning
+	// false.
+	Relay(n int, class wire.Class, now time.Time) bool
+}
+
 // relayTarget is where a slot leads: at the server to another session, at a
 // client to the pair.
 type relayTarget struct {
-	s    *Session
-	slot uint32 // in the table of s
-	pair *Link
+	s     *Session
+	slot  uint32 // in the table of s
+	meter Meter  // the server's
+	pair  *Link
 }
 
 // SetRelay has packets for slot go to the other session, with the slot that its
 // client knows the pair by; of the server. A session without datagrams agreed on
 // has no slots.
-func (s *Session) SetRelay(slot uint32, to *Session, toSlot uint32) {
-	s.setRelay(slot, relayTarget{s: to, slot: toSlot})
+func (s *Session) SetRelay(slot uint32, to *Session, toSlot uint32, m Meter) {
+	s.setRelay(slot, relayTarget{s: to, slot: toSlot, meter: m})
 }
 
 // RemoveRelay forgets a slot. What is under way for it is lost.
@@ -102,7 +111,7 @@ func (s *Session) relayed(body []byte, now time.Time) (f forward, ok bool, err e
 		s.counts.Late.Add(1)
 		return forward{}, false, nil
 	}
-	if s.server && !d.mayRelay(len(body), f.class, now) {
+	if s.server && !(d.mayRelay(len(body), f.class, now) && f.meter.Relay(len(f.p), f.class, now)) {
 		s.counts.Refused.Add(1)
 		return forward{}, false, nil
 	}

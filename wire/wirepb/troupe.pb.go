@@ -2967,14 +2967,18 @@ func (x *Punch) GetWait() uint32 {
 	return 0
 }
 
-// PairPath tells the server of a pair's path, and may ask for a Punch.
+// PairPath tells the server of a pair's path, when it changes and now and then
+// while it is direct and in use, and may ask for a Punch.
 type PairPath struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Slot          uint32                 `protobuf:"varint,1,opt,name=slot,proto3" json:"slot,omitempty"`
-	State         uint32                 `protobuf:"varint,2,opt,name=state,proto3" json:"state,omitempty"` // 0 relayed, 1 looking, 2 direct, 3 in doubt
-	Rtt           uint32                 `protobuf:"varint,3,opt,name=rtt,proto3" json:"rtt,omitempty"`     // microseconds, of the direct path
-	Reason        uint32                 `protobuf:"varint,4,opt,name=reason,proto3" json:"reason,omitempty"`
-	Punch         bool                   `protobuf:"varint,5,opt,name=punch,proto3" json:"punch,omitempty"` // asks for a Punch
+	State         uint32                 `protobuf:"varint,2,opt,name=state,proto3" json:"state,omitempty"`     // 0 relayed, 1 looking, 2 direct, 3 in doubt
+	Rtt           uint32                 `protobuf:"varint,3,opt,name=rtt,proto3" json:"rtt,omitempty"`         // microseconds, of the direct path
+	Reason        uint32                 `protobuf:"varint,4,opt,name=reason,proto3" json:"reason,omitempty"`   // of the last change: 0 started, 1 echoed, 2 overdue, 3 silent, 4 gave up, 5 retried, 6 invited, 7 network changed, 8 better path, 9 relay faster, 10 direct faster, 11 stopped
+	Punch         bool                   `protobuf:"varint,5,opt,name=punch,proto3" json:"punch,omitempty"`     // asks for a Punch
+	Loss          uint32                 `protobuf:"varint,6,opt,name=loss,proto3" json:"loss,omitempty"`       // thousandths of the other end's packets that were lost lately
+	Packets       uint64                 `protobuf:"varint,7,opt,name=packets,proto3" json:"packets,omitempty"` // sent directly since the pair began
+	Bytes         uint64                 `protobuf:"varint,8,opt,name=bytes,proto3" json:"bytes,omitempty"`     // likewise
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3042,6 +3046,27 @@ func (x *PairPath) GetPunch() bool {
 		return x.Punch
 	}
 	return false
+}
+
+func (x *PairPath) GetLoss() uint32 {
+	if x != nil {
+		return x.Loss
+	}
+	return 0
+}
+
+func (x *PairPath) GetPackets() uint64 {
+	if x != nil {
+		return x.Packets
+	}
+	return 0
+}
+
+func (x *PairPath) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
 }
 
 // GroupSet asks to change properties if those in expect have these values
@@ -3327,13 +3352,16 @@ const file_wire_troupe_proto_rawDesc = "" +
 	"\treflexive\x18\x03 \x03(\fR\treflexive\x12\x1f\n" +
 	"\vsame_public\x18\x04 \x01(\bR\n" +
 	"samePublic\x12\x12\n" +
-	"\x04wait\x18\x05 \x01(\rR\x04wait\"t\n" +
+	"\x04wait\x18\x05 \x01(\rR\x04wait\"\xb8\x01\n" +
 	"\bPairPath\x12\x12\n" +
 	"\x04slot\x18\x01 \x01(\rR\x04slot\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\rR\x05state\x12\x10\n" +
 	"\x03rtt\x18\x03 \x01(\rR\x03rtt\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\rR\x06reason\x12\x14\n" +
-	"\x05punch\x18\x05 \x01(\bR\x05punch\"\x8a\x01\n" +
+	"\x05punch\x18\x05 \x01(\bR\x05punch\x12\x12\n" +
+	"\x04loss\x18\x06 \x01(\rR\x04loss\x12\x18\n" +
+	"\apackets\x18\a \x01(\x04R\apackets\x12\x14\n" +
+	"\x05bytes\x18\b \x01(\x04R\x05bytes\"\x8a\x01\n" +
 	"\bGroupSet\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\x06R\x05group\x12\x18\n" +
 	"\arequest\x18\x02 \x01(\rR\arequest\x12#\n" +

@@ -1,0 +1,96 @@
+package client
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/troupe-go/troupe/internal/link"
+	"github.com/troupe-go/troupe/wire"
+	"github.com/troupe-go/troupe/wire/wirepb"
+)
+
+// Path is how this client reaches another one.
+type Path struct {
+	Direct bool            // else by the server's relay
+	Reason wire.PathReason // of the last change
+	Addr   netip.AddrPort  // of the other end, where it is direct
+	RTT    time.Duration   // to the other end and back, by this way; 0 while it has not been measured
+	Loss   float64         // share of the other end's packets that got lost on the way lately, from 0 to 1
+}
+
+// Path is how this client reaches another one that it shares a group with; ok is
+// false when it does not, or when either does not speak UDP. By the relay the
+// round trip is measured while messages go to and fro.
+func (c *Client) Path(id wire.ID) (p Path, ok bool) {
+	pr := c.pairOf(id)
+	if pr == nil {
+		return Path{}, false
+	}
+	return pr.now(), true
+}
+
+// now is the path with what is measured of it at this moment.
+func (p *pair) now() Path {
+	s := p.s.Path()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	path := p.path
+	path.RTT, path.Loss = s.RTT, s.Lost
+	return path
+}
+
+func (p *pair) isDirect() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.path.Direct
+}
+
+// changed is told by the path.
+func (p *pair) changed(e link.Event) {
+	path := Path{Direct: e.To == link.Direct || e.To == link.Both, Reason: wire.PathReason(e.Reason)}
+	if path.Direct {
+		path.Addr = e.Path
+	}
+	p.mu.Lock()
+	p.path, p.state, p.failed = path, e.To, e.To == link.Relayed
+	p.mu.Unlock()
+	p.c.pairs.version.Add(1)
+	p.report(e.To == link.Punching && e.Reason == link.Retried) // the other end should try at the same time
+	if p.c.cfg.OnPath != nil {
+		p.c.queue.tellPath(p.id, p.now())
+	}
+}
+
+// report tells the server how the path stands, and may ask for a Punch.
+func (p *pair) report(punch bool) {
+	s := p.s.Path()
+	p.mu.Lock()
+	m := &wirepb.PairPath{
+		Slot: p.slot, State: uint32(p.state), Reason: uint32(p.path.Reason), Punch: punch,
+		Loss: uint32(s.Lost * 1000), Packets: s.Direct.Packets, Bytes: s.Direct.Bytes,
+	}
+	if p.path.Direct {
+		m.Rtt = uint32(s.RTT.Microseconds())
+	}
+	p.reported = s.Direct.Packets
+	p.mu.Unlock()
+	p.tell(m)
+}
+
+// reportPaths has the server know how the direct paths in use do.
+func (c *Client) reportPaths() {
+	c.pairs.mu.Lock()
+	all := slices.Collect(maps.Values(c.pairs.bySlot))
+	c.pairs.mu.Unlock()
+	for _, p := range all {
+		used := p.s.Path().Direct.Packets
+		p.mu.Lock()
+		news := p.path.Direct && used != p.reported
+		p.mu.Unlock()
+		if news {
+			p.report(false)
+		}
+	}
+}
