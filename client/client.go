@@ -36,7 +36,8 @@ type Client struct {
 	elsewhere chan struct{}          // holds a token when UDP may get through that did not
 
 	pairs    pairs
-	sequence atomic.Uint32 // of the sequenced messages to groups
+	hint     atomic.Pointer[wirepb.Hint] // nil before one is given
+	sequence atomic.Uint32               // of the sequenced messages to groups
 
 	calls  session.Calls
 	queue  queue

@@ -107,6 +107,9 @@ func (c *Client) pairUp(m *wirepb.Pair) error {
 	c.pairs.bySlot[m.Slot], c.pairs.byID[pr.id] = pr, pr
 	c.pairs.mu.Unlock()
 	c.pairs.version.Add(1)
+	if first {
+		c.tellHint()
+	}
 	if first && c.session.Datagrams() {
 		c.tellCandidates()
 	}

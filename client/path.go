@@ -2,6 +2,7 @@ package client
 
 import (
 	"maps"
+	"math"
 	"net/netip"
 	"slices"
 	"time"
@@ -29,6 +30,30 @@ func (c *Client) Path(id wire.ID) (p Path, ok bool) {
 		return Path{}, false
 	}
 	return pr.now(), true
+}
+
+// Hint is what a client says of how well its machine would do as the host of its
+// groups; 0 is what it does not know. The server weighs it: see Hosts of package
+// groups.
+type Hint struct {
+	FrameRate int // frames a second
+	Upload    int // bytes a second that it can send
+}
+
+// Hint tells the server of h, now and whenever that is of use. Tell it again when
+// it has changed by much, not every second.
+func (c *Client) Hint(h Hint) {
+	number := func(n int) uint32 { return uint32(min(max(n, 0), math.MaxInt32)) }
+	c.hint.Store(&wirepb.Hint{FrameRate: number(h.FrameRate), Upload: number(h.Upload)})
+	if c.paired() {
+		c.tellHint()
+	}
+}
+
+func (c *Client) tellHint() {
+	if h := c.hint.Load(); h != nil {
+		c.flush(c.session.PutMessage(wire.KindHint, h)) // an error says that the session is ending
+	}
 }
 
 // now is the path with what is measured of it at this moment.

@@ -1,6 +1,8 @@
 package groups
 
 import (
+	"time"
+
 	"github.com/troupe-go/troupe/internal/session"
 	"github.com/troupe-go/troupe/peers"
 	"github.com/troupe-go/troupe/wire"
@@ -12,7 +14,7 @@ var _ outlet = (*shell)(nil)
 // admit implements outlet.
 func (sh *shell) admit(m *member) (Result, bool) {
 	g, p := sh.g, m.who.(*peers.Peer)
-	s := &seat{id: m.id, epoch: m.epoch, peer: p, conn: p.Session()}
+	s := &seat{id: m.id, epoch: m.epoch, peer: p, conn: p.Session(), since: time.Now()}
 	if limit := int64(p.Session().FrameLimit()); limit < g.limit.Load() {
 		g.limit.Store(limit)
 	}

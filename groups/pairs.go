@@ -44,6 +44,7 @@ type side struct {
 	slots map[uint32]*pair // by this side's slots
 	timed atomic.Bool      // its round trip has been asked for
 	cand  *wirepb.Candidates
+	hint  *wirepb.Hint // nil before it has told any
 }
 
 // pair is two sides; the lower id is the first.
@@ -213,6 +214,14 @@ func (sd *side) PairFrame(k wire.Kind, body []byte) error {
 			return &peers.CloseError{Code: wire.CodeProtocol, Text: "no candidates"}
 		}
 		sd.seek(m)
+	case wire.KindHint:
+		m := new(wirepb.Hint)
+		if err := wire.Unmarshal(body, m); err != nil {
+			return &peers.CloseError{Code: wire.CodeProtocol, Text: "no hint"}
+		}
+		sd.ps.mu.Lock()
+		sd.hint = m
+		sd.ps.mu.Unlock()
 	case wire.KindPairPath:
 		var m wirepb.PairPath
 		if err := wire.Unmarshal(body, &m); err != nil || m.State > 3 {

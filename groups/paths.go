@@ -112,12 +112,17 @@ func (p *pair) rtt() time.Duration {
 	if p.isDirect() {
 		return max(a.rtt, b.rtt)
 	}
-	one, _ := a.side.conn.RTT()
-	two, _ := b.side.conn.RTT()
-	if one == 0 || two == 0 {
+	return p.relayRTT()
+}
+
+// relayRTT is that of the way by the server, 0 while unknown.
+func (p *pair) relayRTT() time.Duration {
+	a, _ := p.ends[0].side.conn.RTT()
+	b, _ := p.ends[1].side.conn.RTT()
+	if a == 0 || b == 0 {
 		return 0
 	}
-	return one + two
+	return a + b
 }
 
 // note takes one end's word of the path.

@@ -27,7 +27,7 @@ func TestNames(t *testing.T) {
 			t.Errorf("kind %d is %v", k, k)
 		}
 	}
-	if len(kinds) != 24 {
+	if len(kinds) != 25 {
 		t.Errorf("%d names of kinds: %v", len(kinds), kinds)
 	}
 	paths := map[string]bool{}
@@ -36,8 +36,11 @@ func TestNames(t *testing.T) {
 		if n < 4 {
 			paths[PathState(n).String()] = true
 		}
+		if n < 5 {
+			paths[NAT(n).String()] = true
+		}
 	}
-	if len(paths) != 16 || PathState(4).String() != "path state 4" || PathReason(12).String() != "path reason 12" {
+	if len(paths) != 12+4+5 || PathState(4).String() != "path state 4" || PathReason(12).String() != "path reason 12" || NAT(5).String() != "NAT 5" {
 		t.Errorf("%d names of paths: %v", len(paths), paths)
 	}
 	for k, want := range map[Kind]bool{0: false, KindHello: false, 0x7f: false, 0x80: true, 0xff: true} {

@@ -52,3 +52,20 @@ func numbered(what string, names []string, n uint8) string {
 	}
 	return fmt.Sprintf("%s %d", what, n)
 }
+
+// NAT is how a client's NAT gives its socket outer ports, as far as that is known.
+type NAT uint8
+
+// The kinds, as numbered in Candidates.mapping.
+const (
+	NATUnknown     NAT = 0
+	NATIndependent NAT = 1 // one port for all destinations, or there is no NAT
+	NATSequential  NAT = 2 // another one for each, by counting
+	NATRandom      NAT = 3 // another one for each
+	NATBlocked     NAT = 4 // no UDP gets through
+)
+
+var nats = [...]string{"unknown", "independent", "sequential", "random", "blocked"}
+
+// String returns the kind in a word.
+func (n NAT) String() string { return numbered("NAT", nats[:], uint8(n)) }

@@ -413,6 +413,8 @@ func newGenerated(k Kind) proto.Message {
 		return new(pb.Punch)
 	case KindPairPath:
 		return new(pb.PairPath)
+	case KindHint:
+		return new(pb.Hint)
 	}
 	panic("no message of kind " + k.String())
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/troupe-go/troupe/client"
 	"github.com/troupe-go/troupe/groups"
 	"github.com/troupe-go/troupe/internal/simnet"
 	"github.com/troupe-go/troupe/wire"
@@ -58,6 +59,33 @@ func TestPathFigures(t *testing.T) {
 		}
 		if i.Direct.Packets < 4000 || i.Direct.Bytes < 4000*100 || i.Relayed.Packets > relayed.Packets+1000 { // and what went both ways while in doubt
 			t.Errorf("%+v have gone directly, and %+v by the relay after %+v", i.Direct, i.Relayed, relayed)
+		}
+	})
+}
+
+// The best host is the one that reaches most of the others; what clients say of
+// their machines decides between equals.
+func TestHost(t *testing.T) {
+	inWorld(t, options{peers: always(echo)}, func(t *testing.T, w *world) {
+		w.everywhere(simnet.Link{Delay: 20 * time.Millisecond})
+		all, list := w.friends(overUDP, simnet.Symmetric(), simnet.PortRestricted(), simnet.FullCone(), simnet.FullCone())
+		all[3].c.Hint(client.Hint{FrameRate: 144}) // before there is anybody to be the host of
+		g := w.together(groups.Options{PunchAtJoin: true}, all, list)
+		time.Sleep(20 * time.Second)
+		if got := g.Hosts(); got[0].Peer != list[3] || got[1].Peer != list[2] || got[2].Direct != 2 || got[3].Peer != list[1] {
+			t.Errorf("ranked %v", got)
+		}
+		all[2].c.Hint(client.Hint{FrameRate: 60, Upload: 1 << 20})
+		all[3].c.Hint(client.Hint{FrameRate: 20})
+		time.Sleep(time.Second)
+		first := g.Hosts()[0]
+		if first.Peer != list[2] || first.Direct != 3 || first.FrameRate != 60 || !near(first.RTT, 40*time.Millisecond, 5*time.Millisecond) {
+			t.Errorf("the first is %v: %v", first.Peer, first)
+		}
+		must(t, g.Leave(first.Peer))
+		time.Sleep(time.Second)
+		if got := g.Host(); got != list[3] {
+			t.Errorf("%v takes its place: %v", got, g.Hosts())
 		}
 	})
 }

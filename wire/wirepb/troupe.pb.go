@@ -3069,6 +3069,60 @@ func (x *PairPath) GetBytes() uint64 {
 	return 0
 }
 
+// Hint says how well the client's machine would do as the host of its groups. It
+// replaces the one before.
+type Hint struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	FrameRate     uint32                 `protobuf:"varint,1,opt,name=frame_rate,json=frameRate,proto3" json:"frame_rate,omitempty"` // a second; 0: unknown
+	Upload        uint32                 `protobuf:"varint,2,opt,name=upload,proto3" json:"upload,omitempty"`                        // bytes a second that it can send; 0: unknown
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Hint) Reset() {
+	*x = Hint{}
+	mi := &file_wire_troupe_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Hint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Hint) ProtoMessage() {}
+
+func (x *Hint) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_troupe_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Hint.ProtoReflect.Descriptor instead.
+func (*Hint) Descriptor() ([]byte, []int) {
+	return file_wire_troupe_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *Hint) GetFrameRate() uint32 {
+	if x != nil {
+		return x.FrameRate
+	}
+	return 0
+}
+
+func (x *Hint) GetUpload() uint32 {
+	if x != nil {
+		return x.Upload
+	}
+	return 0
+}
+
 // GroupSet asks to change properties if those in expect have these values
 // (null: not set). A Response with the same request number answers.
 type GroupSet struct {
@@ -3083,7 +3137,7 @@ type GroupSet struct {
 
 func (x *GroupSet) Reset() {
 	*x = GroupSet{}
-	mi := &file_wire_troupe_proto_msgTypes[41]
+	mi := &file_wire_troupe_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3095,7 +3149,7 @@ func (x *GroupSet) String() string {
 func (*GroupSet) ProtoMessage() {}
 
 func (x *GroupSet) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[41]
+	mi := &file_wire_troupe_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3108,7 +3162,7 @@ func (x *GroupSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupSet.ProtoReflect.Descriptor instead.
 func (*GroupSet) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{41}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *GroupSet) GetGroup() uint64 {
@@ -3361,7 +3415,11 @@ const file_wire_troupe_proto_rawDesc = "" +
 	"\x05punch\x18\x05 \x01(\bR\x05punch\x12\x12\n" +
 	"\x04loss\x18\x06 \x01(\rR\x04loss\x12\x18\n" +
 	"\apackets\x18\a \x01(\x04R\apackets\x12\x14\n" +
-	"\x05bytes\x18\b \x01(\x04R\x05bytes\"\x8a\x01\n" +
+	"\x05bytes\x18\b \x01(\x04R\x05bytes\"=\n" +
+	"\x04Hint\x12\x1d\n" +
+	"\n" +
+	"frame_rate\x18\x01 \x01(\rR\tframeRate\x12\x16\n" +
+	"\x06upload\x18\x02 \x01(\rR\x06upload\"\x8a\x01\n" +
 	"\bGroupSet\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\x06R\x05group\x12\x18\n" +
 	"\arequest\x18\x02 \x01(\rR\arequest\x12#\n" +
@@ -3380,7 +3438,7 @@ func file_wire_troupe_proto_rawDescGZIP() []byte {
 	return file_wire_troupe_proto_rawDescData
 }
 
-var file_wire_troupe_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_wire_troupe_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
 var file_wire_troupe_proto_goTypes = []any{
 	(*Value)(nil),        // 0: troupe.v1.Value
 	(*Values)(nil),       // 1: troupe.v1.Values
@@ -3423,7 +3481,8 @@ var file_wire_troupe_proto_goTypes = []any{
 	(*Candidates)(nil),   // 38: troupe.v1.Candidates
 	(*Punch)(nil),        // 39: troupe.v1.Punch
 	(*PairPath)(nil),     // 40: troupe.v1.PairPath
-	(*GroupSet)(nil),     // 41: troupe.v1.GroupSet
+	(*Hint)(nil),         // 41: troupe.v1.Hint
+	(*GroupSet)(nil),     // 42: troupe.v1.GroupSet
 }
 var file_wire_troupe_proto_depIdxs = []int32{
 	1,  // 0: troupe.v1.Value.list:type_name -> troupe.v1.Values
@@ -3506,7 +3565,7 @@ func file_wire_troupe_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wire_troupe_proto_rawDesc), len(file_wire_troupe_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   42,
+			NumMessages:   43,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
