@@ -68,7 +68,7 @@ type Config struct {
 	OnOperation func(*Operation)         // the server asks or tells; without it what asks is failed with ResultUnknown; lent
 	OnGroup     func(*Group)             // this client has joined a group; set the group's callbacks here
 	OnDatagrams func(up bool)            // unreliable and sequenced messages go by UDP from now on, or by the stream again: told on change, not for udp://
-	OnPath      func(id wire.ID, p Path) // another client of a group is reached another way; the last word counts
+	OnPath      func(id wire.ID, p Path) // another client of a group is reached another way, see Group.OnPath too; the last word counts
 	OnClose     func(error)              // once, last; the error is a *CloseError
 
 	// lookup finds a host's addresses for UDP; nil asks the system. A test's.

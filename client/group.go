@@ -19,7 +19,7 @@ import (
 //
 // The callbacks are set in Config.OnGroup, or in a later callback, and may be
 // nil. Between a member's OnJoin and its OnLeave, each called once, and only
-// there, come its messages. All members see the reliable ones in one order,
+// there, come its messages and word of its path. All members see the reliable ones in one order,
 // into which joins, leaves and changes of properties fit.
 //
 // The methods may be called from any goroutine.
@@ -27,6 +27,7 @@ type Group struct {
 	OnJoin       func(Member)              // a member, at first each one, this client and, where it is a member, wire.Server; the server learns when it has returned
 	OnLeave      func(Member, wire.Code)   // a member has left; when the group ends each one and this client itself
 	OnMessage    func(Member, wire.Event)  // a member has sent; lent. The server's messages come as from Member{ID: wire.Server}
+	OnPath       func(Member, Path)        // a member is reached another way, or is known to be by another group; the last word counts
 	OnProperties func(changed wire.Params) // some properties have new values, null for those that are gone
 	OnEnd        func(wire.Code)           // once, last: this client has left, the group was destroyed, or the session has ended
 

@@ -48,13 +48,17 @@ type pair struct {
 	s    *session.Session
 
 	starting sync.Once
-	order    session.Ordering // of what its client has counted, by whatever way it comes; the callback goroutine's
+
+	// the callback goroutine's
+	order session.Ordering // of what its client has counted, by whatever way it comes
+	told  Path             // what the callbacks were told last
 
 	mu       sync.Mutex
 	asked    time.Time // for a direct path
 	state    link.State
 	failed   bool // the last search for a path, or the path that there was
 	path     Path
+	turned   bool   // the callbacks are going to be told
 	reported uint64 // packets sent directly, as the server was told
 }
 
@@ -136,8 +140,12 @@ func (c *Client) startPairs(g *Group, members []Member) {
 	}
 	g.mu.Unlock()
 	for _, m := range members {
-		if p := c.pairOf(m.ID); p != nil {
-			p.start()
+		p := c.pairOf(m.ID)
+		if p == nil {
+			continue
+		}
+		if p.start(); p.told.Direct { // by another group
+			g.tellPath(m, p.told)
 		}
 	}
 }
@@ -146,10 +154,7 @@ func (c *Client) startPairs(g *Group, members []Member) {
 // group: joins are told in order, and this one is.
 func (c *Client) knows(id wire.ID) bool {
 	for g := range c.Groups() {
-		g.mu.Lock()
-		_, in := g.told[id]
-		g.mu.Unlock()
-		if in {
+		if _, in := g.knows(id); in {
 			return true
 		}
 	}

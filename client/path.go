@@ -79,12 +79,54 @@ func (p *pair) changed(e link.Event) {
 		path.Addr = e.Path
 	}
 	p.mu.Lock()
-	p.path, p.state, p.failed = path, e.To, e.To == link.Relayed
+	p.state, p.failed = e.To, e.To == link.Relayed
+	p.mu.Unlock()
+	p.turn(path)
+	p.report(e.To == link.Punching && e.Reason == link.Retried) // the other end should try at the same time
+}
+
+// turn notes another path, and has the callbacks told.
+func (p *pair) turn(path Path) {
+	p.mu.Lock()
+	told := p.turned
+	p.path, p.turned = path, true
 	p.mu.Unlock()
 	p.c.pairs.version.Add(1)
-	p.report(e.To == link.Punching && e.Reason == link.Retried) // the other end should try at the same time
-	if p.c.cfg.OnPath != nil {
-		p.c.queue.tellPath(p.id, p.now())
+	if !told {
+		p.c.queue.tellPath(p)
+	}
+}
+
+// tellPath tells of a path that has changed: of several changes, what has come of
+// them.
+func (c *Client) tellPath(p *pair) {
+	p.mu.Lock()
+	p.turned = false
+	p.mu.Unlock()
+	p.told = p.now()
+	if c.cfg.OnPath != nil && c.begin() {
+		c.cfg.OnPath(p.id, p.told)
+		c.end()
+	}
+	for g := range c.Groups() {
+		if m, in := g.knows(p.id); in {
+			g.tellPath(m, p.told)
+		}
+	}
+}
+
+// knows is the member of that id, if its OnJoin has returned.
+func (g *Group) knows(id wire.ID) (m Member, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_, told := g.told[id]
+	return g.members[id], told
+}
+
+func (g *Group) tellPath(m Member, p Path) {
+	if g.OnPath != nil && g.client.begin() {
+		g.OnPath(m, p)
+		g.client.end()
 	}
 }
 

@@ -40,7 +40,7 @@ func join(ctx context.Context, o options, name string) (*player, error) {
 	c, err := client.Dial(ctx, client.Config{
 		App: "duel", Payload: []byte(name), Pin: o.pin,
 		RelayOnly: o.relayOnly, StreamOnly: o.blockUDP, Simulate: o.simulate,
-		OnGroup: p.entered, OnPath: p.pathChanged,
+		OnGroup: p.entered,
 	}, "tls://"+o.connect) // UDP comes beside it by itself
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -62,6 +62,7 @@ func (p *player) entered(g *client.Group) {
 	}
 	g.OnLeave = func(m client.Member, _ wire.Code) { p.left(m.ID, time.Now()) }
 	g.OnMessage = p.message
+	g.OnPath = p.pathChanged
 	p.mu.Lock()
 	p.group = g
 	p.mu.Unlock()
@@ -83,14 +84,12 @@ func (p *player) left(id wire.ID, now time.Time) {
 	p.signal()
 }
 
-// pathChanged is the client's OnPath. It may come before the other's OnJoin,
-// which is why the ticks look at the path as well.
-func (p *player) pathChanged(id wire.ID, path client.Path) {
+// pathChanged is the group's OnPath; the ticks look at the path as well, for its
+// figures.
+func (p *player) pathChanged(m client.Member, path client.Path) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if r := p.rivals[id]; r != nil {
-		r.reached(path, true, time.Now())
-	}
+	p.rivals[m.ID].reached(path, true, time.Now())
 }
 
 // message is the group's OnMessage, whichever way the message came.
