@@ -74,6 +74,7 @@ func newClient(cfg Config, env *session.Env, in *session.Admission, asked time.T
 	if n := int(in.Limits.Frame); n > 0 { // what the server takes
 		c.env.FrameLimit = min(c.env.FrameLimit, n)
 	}
+	c.env.Relay, c.env.RelayPace = session.Announced(in.Limits.Relay), session.Announced(in.Limits.RelayPace)
 	c.pairs.init(c.cfg.Limits)
 	c.queue.init()
 	c.early.init()

@@ -21,7 +21,7 @@ import (
 
 // Limits tune the session: transport.Limits says what its fields are.
 // HandshakeTimeout is the time for each URL, from the dialling to the server's
-// answer.
+// answer. Relay and RelayPace are what the server says, whatever they are here.
 type Limits = session.Limits
 
 // Simulate makes the network worse, to try a game out: Delay and Jitter

@@ -23,6 +23,7 @@ type Stats struct {
 	EarlyDropped uint64 // waited too long, or were too many
 	Late         uint64 // group messages that came after the leave of their sender
 
+	Unrelayed uint64 // packets for other clients beyond what the server relays for one: lost, or sent again later
 	NotDirect uint64 // receivers that a message by Direct has not reached, see Group.Via
 
 	Sent      Sent
@@ -63,6 +64,7 @@ func (c *Client) Stats() Stats {
 		EarlyHeld:    int(c.counts.earlyHeld.Load()),
 		EarlyDropped: c.counts.earlyDropped.Load(),
 		Late:         c.counts.late.Load(),
+		Unrelayed:    in.Refused.Load(),
 		NotDirect:    c.counts.notDirect.Load(),
 		Sent:         c.session.Sent(),
 	}

@@ -157,6 +157,7 @@ func (sh *shell) publish() {
 func (sh *shell) info() Info {
 	c := sh.core
 	info := Info{Position: c.position, Pending: len(c.pending), Late: sh.g.late.Load()}
+	info.Sent, info.Dropped = sh.g.budget.counts()
 	for _, m := range c.members {
 		info.Members = append(info.Members, MemberInfo{ID: m.id, Epoch: m.epoch, Acked: m.acked, Pending: m.pending})
 	}

@@ -123,6 +123,7 @@ func (ps *pairs) join(g *Group, a, b *seat) (out unsent) {
 		out = append(out, a.conn, b.conn)
 	}
 	p.groups[g] = true
+	p.charge()
 	if p.direct {
 		g.pathChanged(p)
 	}
@@ -152,6 +153,7 @@ func (ps *pairs) leave(g *Group, s *seat) (out unsent) {
 		if delete(p.groups, g); len(p.groups) == 0 {
 			out = append(out, ps.endLocked(p)...)
 		}
+		p.charge()
 	}
 	return out
 }

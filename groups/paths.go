@@ -125,6 +125,20 @@ func (p *pair) relayRTT() time.Duration {
 	return a + b
 }
 
+// charge has the oldest of the pair's groups pay for what is relayed.
+func (p *pair) charge() {
+	var payer *Group
+	for g := range p.groups {
+		if payer == nil || g.id < payer.id {
+			payer = g
+		}
+	}
+	if payer != nil {
+		p.ends[0].meter.payer.Store(&payer.budget)
+		p.ends[1].meter.payer.Store(&payer.budget)
+	}
+}
+
 // note takes one end's word of the path.
 func (p *pair) note(e *end, m *wirepb.PairPath, now time.Time) {
 	before, direct := p.state(), p.isDirect()
@@ -138,11 +152,18 @@ func (p *pair) note(e *end, m *wirepb.PairPath, now time.Time) {
 	}
 }
 
-// meter counts what is relayed for one end of a pair.
-type meter struct{ packets, bytes atomic.Uint64 }
+// meter counts what is relayed for one end of a pair, at the cost of a group that
+// has the pair.
+type meter struct {
+	packets, bytes atomic.Uint64
+	payer          atomic.Pointer[budget]
+}
 
 // Relay implements session.Meter.
-func (m *meter) Relay(n int, _ wire.Class, _ time.Time) bool {
+func (m *meter) Relay(n int, class wire.Class, now time.Time) bool {
+	if b := m.payer.Load(); b != nil && !b.relay(n, class, now) {
+		return false
+	}
 	m.packets.Add(1)
 	m.bytes.Add(uint64(n))
 	return true

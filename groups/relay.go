@@ -1,6 +1,8 @@
 package groups
 
 import (
+	"cmp"
+
 	"github.com/troupe-go/troupe/internal/session"
 	"github.com/troupe-go/troupe/wire"
 )
@@ -42,6 +44,10 @@ func (r *relay) send(from *seat, m *wire.GroupSend) {
 		return
 	}
 	r.frame, r.sender = out.AppendFrame(r.frame[:0]), out.Sender
+	seats := g.view.Load().seats
+	if n := cmp.Or(to, len(seats)-1-m.Except.Len()); from != nil && !g.budget.lossy(len(r.frame), max(n, 0), from.conn.Now()) {
+		return
+	}
 	server := from != nil && g.opt.ServerMember && !g.serverSlow.Load()
 	if to > 0 {
 		for i := range to {
@@ -52,7 +58,7 @@ func (r *relay) send(from *seat, m *wire.GroupSend) {
 		}
 		server = server && m.To.Has(wire.Server)
 	} else {
-		for _, s := range g.view.Load().seats {
+		for _, s := range seats {
 			if !m.Except.Has(s.id) && !(r.named && r.overtaken(&out, s.id)) {
 				r.put(s, out.Delivery)
 			}

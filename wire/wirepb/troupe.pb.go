@@ -1881,6 +1881,8 @@ type Limits struct {
 	OperationBurst uint32                 `protobuf:"varint,3,opt,name=operation_burst,json=operationBurst,proto3" json:"operation_burst,omitempty"`
 	PingInterval   uint32                 `protobuf:"varint,4,opt,name=ping_interval,json=pingInterval,proto3" json:"ping_interval,omitempty"` // milliseconds between the server's pings
 	IdleTimeout    uint32                 `protobuf:"varint,5,opt,name=idle_timeout,json=idleTimeout,proto3" json:"idle_timeout,omitempty"`    // milliseconds of silence after which the server closes
+	Relay          *Rate                  `protobuf:"bytes,6,opt,name=relay,proto3" json:"relay,omitempty"`                                    // packets that the server relays to other clients
+	RelayPace      *Rate                  `protobuf:"bytes,7,opt,name=relay_pace,json=relayPace,proto3" json:"relay_pace,omitempty"`           // bytes of them
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -1950,6 +1952,73 @@ func (x *Limits) GetIdleTimeout() uint32 {
 	return 0
 }
 
+func (x *Limits) GetRelay() *Rate {
+	if x != nil {
+		return x.Relay
+	}
+	return nil
+}
+
+func (x *Limits) GetRelayPace() *Rate {
+	if x != nil {
+		return x.RelayPace
+	}
+	return nil
+}
+
+// Rate is a token bucket's; none, or 0 per second, is unlimited.
+type Rate struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	PerSecond     uint32                 `protobuf:"varint,1,opt,name=per_second,json=perSecond,proto3" json:"per_second,omitempty"`
+	Burst         uint32                 `protobuf:"varint,2,opt,name=burst,proto3" json:"burst,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rate) Reset() {
+	*x = Rate{}
+	mi := &file_wire_troupe_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rate) ProtoMessage() {}
+
+func (x *Rate) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_troupe_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rate.ProtoReflect.Descriptor instead.
+func (*Rate) Descriptor() ([]byte, []int) {
+	return file_wire_troupe_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *Rate) GetPerSecond() uint32 {
+	if x != nil {
+		return x.PerSecond
+	}
+	return 0
+}
+
+func (x *Rate) GetBurst() uint32 {
+	if x != nil {
+		return x.Burst
+	}
+	return 0
+}
+
 // Refuse declines a Hello; the connection closes behind it.
 type Refuse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1961,7 +2030,7 @@ type Refuse struct {
 
 func (x *Refuse) Reset() {
 	*x = Refuse{}
-	mi := &file_wire_troupe_proto_msgTypes[25]
+	mi := &file_wire_troupe_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1973,7 +2042,7 @@ func (x *Refuse) String() string {
 func (*Refuse) ProtoMessage() {}
 
 func (x *Refuse) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[25]
+	mi := &file_wire_troupe_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1986,7 +2055,7 @@ func (x *Refuse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refuse.ProtoReflect.Descriptor instead.
 func (*Refuse) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{25}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Refuse) GetCode() uint32 {
@@ -2014,7 +2083,7 @@ type Close struct {
 
 func (x *Close) Reset() {
 	*x = Close{}
-	mi := &file_wire_troupe_proto_msgTypes[26]
+	mi := &file_wire_troupe_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2026,7 +2095,7 @@ func (x *Close) String() string {
 func (*Close) ProtoMessage() {}
 
 func (x *Close) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[26]
+	mi := &file_wire_troupe_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2039,7 +2108,7 @@ func (x *Close) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Close.ProtoReflect.Descriptor instead.
 func (*Close) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{26}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Close) GetCode() uint32 {
@@ -2066,7 +2135,7 @@ type Ping struct {
 
 func (x *Ping) Reset() {
 	*x = Ping{}
-	mi := &file_wire_troupe_proto_msgTypes[27]
+	mi := &file_wire_troupe_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2078,7 +2147,7 @@ func (x *Ping) String() string {
 func (*Ping) ProtoMessage() {}
 
 func (x *Ping) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[27]
+	mi := &file_wire_troupe_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2091,7 +2160,7 @@ func (x *Ping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ping.ProtoReflect.Descriptor instead.
 func (*Ping) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{27}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Ping) GetTime() uint64 {
@@ -2111,7 +2180,7 @@ type Pong struct {
 
 func (x *Pong) Reset() {
 	*x = Pong{}
-	mi := &file_wire_troupe_proto_msgTypes[28]
+	mi := &file_wire_troupe_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2123,7 +2192,7 @@ func (x *Pong) String() string {
 func (*Pong) ProtoMessage() {}
 
 func (x *Pong) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[28]
+	mi := &file_wire_troupe_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2136,7 +2205,7 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pong.ProtoReflect.Descriptor instead.
 func (*Pong) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{28}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Pong) GetTime() uint64 {
@@ -2171,7 +2240,7 @@ type GroupEntry struct {
 
 func (x *GroupEntry) Reset() {
 	*x = GroupEntry{}
-	mi := &file_wire_troupe_proto_msgTypes[29]
+	mi := &file_wire_troupe_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2183,7 +2252,7 @@ func (x *GroupEntry) String() string {
 func (*GroupEntry) ProtoMessage() {}
 
 func (x *GroupEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[29]
+	mi := &file_wire_troupe_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2196,7 +2265,7 @@ func (x *GroupEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupEntry.ProtoReflect.Descriptor instead.
 func (*GroupEntry) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{29}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *GroupEntry) GetGroup() uint64 {
@@ -2299,7 +2368,7 @@ type Joined struct {
 
 func (x *Joined) Reset() {
 	*x = Joined{}
-	mi := &file_wire_troupe_proto_msgTypes[30]
+	mi := &file_wire_troupe_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2311,7 +2380,7 @@ func (x *Joined) String() string {
 func (*Joined) ProtoMessage() {}
 
 func (x *Joined) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[30]
+	mi := &file_wire_troupe_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2324,7 +2393,7 @@ func (x *Joined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Joined.ProtoReflect.Descriptor instead.
 func (*Joined) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{30}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Joined) GetMembers() []*Member {
@@ -2380,7 +2449,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_wire_troupe_proto_msgTypes[31]
+	mi := &file_wire_troupe_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2392,7 +2461,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[31]
+	mi := &file_wire_troupe_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2405,7 +2474,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{31}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Member) GetId() uint64 {
@@ -2441,7 +2510,7 @@ type Left struct {
 
 func (x *Left) Reset() {
 	*x = Left{}
-	mi := &file_wire_troupe_proto_msgTypes[32]
+	mi := &file_wire_troupe_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2453,7 +2522,7 @@ func (x *Left) String() string {
 func (*Left) ProtoMessage() {}
 
 func (x *Left) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[32]
+	mi := &file_wire_troupe_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2466,7 +2535,7 @@ func (x *Left) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Left.ProtoReflect.Descriptor instead.
 func (*Left) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{32}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Left) GetMember() uint64 {
@@ -2507,7 +2576,7 @@ type Destroyed struct {
 
 func (x *Destroyed) Reset() {
 	*x = Destroyed{}
-	mi := &file_wire_troupe_proto_msgTypes[33]
+	mi := &file_wire_troupe_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2519,7 +2588,7 @@ func (x *Destroyed) String() string {
 func (*Destroyed) ProtoMessage() {}
 
 func (x *Destroyed) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[33]
+	mi := &file_wire_troupe_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2532,7 +2601,7 @@ func (x *Destroyed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Destroyed.ProtoReflect.Descriptor instead.
 func (*Destroyed) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{33}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Destroyed) GetReason() uint32 {
@@ -2560,7 +2629,7 @@ type Properties struct {
 
 func (x *Properties) Reset() {
 	*x = Properties{}
-	mi := &file_wire_troupe_proto_msgTypes[34]
+	mi := &file_wire_troupe_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2572,7 +2641,7 @@ func (x *Properties) String() string {
 func (*Properties) ProtoMessage() {}
 
 func (x *Properties) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[34]
+	mi := &file_wire_troupe_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2585,7 +2654,7 @@ func (x *Properties) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Properties.ProtoReflect.Descriptor instead.
 func (*Properties) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{34}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Properties) GetSet() *Params {
@@ -2614,7 +2683,7 @@ type GroupAck struct {
 
 func (x *GroupAck) Reset() {
 	*x = GroupAck{}
-	mi := &file_wire_troupe_proto_msgTypes[35]
+	mi := &file_wire_troupe_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2626,7 +2695,7 @@ func (x *GroupAck) String() string {
 func (*GroupAck) ProtoMessage() {}
 
 func (x *GroupAck) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[35]
+	mi := &file_wire_troupe_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2639,7 +2708,7 @@ func (x *GroupAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupAck.ProtoReflect.Descriptor instead.
 func (*GroupAck) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{35}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *GroupAck) GetGroup() uint64 {
@@ -2676,7 +2745,7 @@ type Pair struct {
 
 func (x *Pair) Reset() {
 	*x = Pair{}
-	mi := &file_wire_troupe_proto_msgTypes[36]
+	mi := &file_wire_troupe_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2688,7 +2757,7 @@ func (x *Pair) String() string {
 func (*Pair) ProtoMessage() {}
 
 func (x *Pair) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[36]
+	mi := &file_wire_troupe_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2701,7 +2770,7 @@ func (x *Pair) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pair.ProtoReflect.Descriptor instead.
 func (*Pair) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{36}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Pair) GetSlot() uint32 {
@@ -2777,7 +2846,7 @@ type Unpair struct {
 
 func (x *Unpair) Reset() {
 	*x = Unpair{}
-	mi := &file_wire_troupe_proto_msgTypes[37]
+	mi := &file_wire_troupe_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2789,7 +2858,7 @@ func (x *Unpair) String() string {
 func (*Unpair) ProtoMessage() {}
 
 func (x *Unpair) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[37]
+	mi := &file_wire_troupe_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2802,7 +2871,7 @@ func (x *Unpair) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unpair.ProtoReflect.Descriptor instead.
 func (*Unpair) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{37}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Unpair) GetSlot() uint32 {
@@ -2827,7 +2896,7 @@ type Candidates struct {
 
 func (x *Candidates) Reset() {
 	*x = Candidates{}
-	mi := &file_wire_troupe_proto_msgTypes[38]
+	mi := &file_wire_troupe_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2839,7 +2908,7 @@ func (x *Candidates) String() string {
 func (*Candidates) ProtoMessage() {}
 
 func (x *Candidates) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[38]
+	mi := &file_wire_troupe_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2852,7 +2921,7 @@ func (x *Candidates) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidates.ProtoReflect.Descriptor instead.
 func (*Candidates) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{38}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Candidates) GetHosts() [][]byte {
@@ -2904,7 +2973,7 @@ type Punch struct {
 
 func (x *Punch) Reset() {
 	*x = Punch{}
-	mi := &file_wire_troupe_proto_msgTypes[39]
+	mi := &file_wire_troupe_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2916,7 +2985,7 @@ func (x *Punch) String() string {
 func (*Punch) ProtoMessage() {}
 
 func (x *Punch) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[39]
+	mi := &file_wire_troupe_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2929,7 +2998,7 @@ func (x *Punch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Punch.ProtoReflect.Descriptor instead.
 func (*Punch) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{39}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Punch) GetSlot() uint32 {
@@ -2985,7 +3054,7 @@ type PairPath struct {
 
 func (x *PairPath) Reset() {
 	*x = PairPath{}
-	mi := &file_wire_troupe_proto_msgTypes[40]
+	mi := &file_wire_troupe_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2997,7 +3066,7 @@ func (x *PairPath) String() string {
 func (*PairPath) ProtoMessage() {}
 
 func (x *PairPath) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[40]
+	mi := &file_wire_troupe_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3010,7 +3079,7 @@ func (x *PairPath) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairPath.ProtoReflect.Descriptor instead.
 func (*PairPath) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{40}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *PairPath) GetSlot() uint32 {
@@ -3081,7 +3150,7 @@ type Hint struct {
 
 func (x *Hint) Reset() {
 	*x = Hint{}
-	mi := &file_wire_troupe_proto_msgTypes[41]
+	mi := &file_wire_troupe_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3093,7 +3162,7 @@ func (x *Hint) String() string {
 func (*Hint) ProtoMessage() {}
 
 func (x *Hint) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[41]
+	mi := &file_wire_troupe_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3106,7 +3175,7 @@ func (x *Hint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hint.ProtoReflect.Descriptor instead.
 func (*Hint) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{41}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Hint) GetFrameRate() uint32 {
@@ -3137,7 +3206,7 @@ type GroupSet struct {
 
 func (x *GroupSet) Reset() {
 	*x = GroupSet{}
-	mi := &file_wire_troupe_proto_msgTypes[42]
+	mi := &file_wire_troupe_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3149,7 +3218,7 @@ func (x *GroupSet) String() string {
 func (*GroupSet) ProtoMessage() {}
 
 func (x *GroupSet) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[42]
+	mi := &file_wire_troupe_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3162,7 +3231,7 @@ func (x *GroupSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupSet.ProtoReflect.Descriptor instead.
 func (*GroupSet) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{42}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *GroupSet) GetGroup() uint64 {
@@ -3321,13 +3390,20 @@ const file_wire_troupe_proto_rawDesc = "" +
 	"secondPort\"\b\n" +
 	"\x06Attach\"$\n" +
 	"\x04Path\x12\x1c\n" +
-	"\tdatagrams\x18\x01 \x01(\bR\tdatagrams\"\xb6\x01\n" +
+	"\tdatagrams\x18\x01 \x01(\bR\tdatagrams\"\x8d\x02\n" +
 	"\x06Limits\x12\x14\n" +
 	"\x05frame\x18\x01 \x01(\rR\x05frame\x12%\n" +
 	"\x0eoperation_rate\x18\x02 \x01(\rR\roperationRate\x12'\n" +
 	"\x0foperation_burst\x18\x03 \x01(\rR\x0eoperationBurst\x12#\n" +
 	"\rping_interval\x18\x04 \x01(\rR\fpingInterval\x12!\n" +
-	"\fidle_timeout\x18\x05 \x01(\rR\vidleTimeout\"0\n" +
+	"\fidle_timeout\x18\x05 \x01(\rR\vidleTimeout\x12%\n" +
+	"\x05relay\x18\x06 \x01(\v2\x0f.troupe.v1.RateR\x05relay\x12.\n" +
+	"\n" +
+	"relay_pace\x18\a \x01(\v2\x0f.troupe.v1.RateR\trelayPace\";\n" +
+	"\x04Rate\x12\x1d\n" +
+	"\n" +
+	"per_second\x18\x01 \x01(\rR\tperSecond\x12\x14\n" +
+	"\x05burst\x18\x02 \x01(\rR\x05burst\"0\n" +
 	"\x06Refuse\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\"/\n" +
@@ -3438,7 +3514,7 @@ func file_wire_troupe_proto_rawDescGZIP() []byte {
 	return file_wire_troupe_proto_rawDescData
 }
 
-var file_wire_troupe_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
+var file_wire_troupe_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_wire_troupe_proto_goTypes = []any{
 	(*Value)(nil),        // 0: troupe.v1.Value
 	(*Values)(nil),       // 1: troupe.v1.Values
@@ -3465,24 +3541,25 @@ var file_wire_troupe_proto_goTypes = []any{
 	(*Attach)(nil),       // 22: troupe.v1.Attach
 	(*Path)(nil),         // 23: troupe.v1.Path
 	(*Limits)(nil),       // 24: troupe.v1.Limits
-	(*Refuse)(nil),       // 25: troupe.v1.Refuse
-	(*Close)(nil),        // 26: troupe.v1.Close
-	(*Ping)(nil),         // 27: troupe.v1.Ping
-	(*Pong)(nil),         // 28: troupe.v1.Pong
-	(*GroupEntry)(nil),   // 29: troupe.v1.GroupEntry
-	(*Joined)(nil),       // 30: troupe.v1.Joined
-	(*Member)(nil),       // 31: troupe.v1.Member
-	(*Left)(nil),         // 32: troupe.v1.Left
-	(*Destroyed)(nil),    // 33: troupe.v1.Destroyed
-	(*Properties)(nil),   // 34: troupe.v1.Properties
-	(*GroupAck)(nil),     // 35: troupe.v1.GroupAck
-	(*Pair)(nil),         // 36: troupe.v1.Pair
-	(*Unpair)(nil),       // 37: troupe.v1.Unpair
-	(*Candidates)(nil),   // 38: troupe.v1.Candidates
-	(*Punch)(nil),        // 39: troupe.v1.Punch
-	(*PairPath)(nil),     // 40: troupe.v1.PairPath
-	(*Hint)(nil),         // 41: troupe.v1.Hint
-	(*GroupSet)(nil),     // 42: troupe.v1.GroupSet
+	(*Rate)(nil),         // 25: troupe.v1.Rate
+	(*Refuse)(nil),       // 26: troupe.v1.Refuse
+	(*Close)(nil),        // 27: troupe.v1.Close
+	(*Ping)(nil),         // 28: troupe.v1.Ping
+	(*Pong)(nil),         // 29: troupe.v1.Pong
+	(*GroupEntry)(nil),   // 30: troupe.v1.GroupEntry
+	(*Joined)(nil),       // 31: troupe.v1.Joined
+	(*Member)(nil),       // 32: troupe.v1.Member
+	(*Left)(nil),         // 33: troupe.v1.Left
+	(*Destroyed)(nil),    // 34: troupe.v1.Destroyed
+	(*Properties)(nil),   // 35: troupe.v1.Properties
+	(*GroupAck)(nil),     // 36: troupe.v1.GroupAck
+	(*Pair)(nil),         // 37: troupe.v1.Pair
+	(*Unpair)(nil),       // 38: troupe.v1.Unpair
+	(*Candidates)(nil),   // 39: troupe.v1.Candidates
+	(*Punch)(nil),        // 40: troupe.v1.Punch
+	(*PairPath)(nil),     // 41: troupe.v1.PairPath
+	(*Hint)(nil),         // 42: troupe.v1.Hint
+	(*GroupSet)(nil),     // 43: troupe.v1.GroupSet
 }
 var file_wire_troupe_proto_depIdxs = []int32{
 	1,  // 0: troupe.v1.Value.list:type_name -> troupe.v1.Values
@@ -3509,21 +3586,23 @@ var file_wire_troupe_proto_depIdxs = []int32{
 	12, // 21: troupe.v1.GroupMessage.params:type_name -> troupe.v1.Param
 	24, // 22: troupe.v1.Welcome.limits:type_name -> troupe.v1.Limits
 	21, // 23: troupe.v1.Welcome.datagrams:type_name -> troupe.v1.Datagrams
-	30, // 24: troupe.v1.GroupEntry.joined:type_name -> troupe.v1.Joined
-	32, // 25: troupe.v1.GroupEntry.left:type_name -> troupe.v1.Left
-	33, // 26: troupe.v1.GroupEntry.destroyed:type_name -> troupe.v1.Destroyed
-	34, // 27: troupe.v1.GroupEntry.properties:type_name -> troupe.v1.Properties
-	31, // 28: troupe.v1.Joined.members:type_name -> troupe.v1.Member
-	13, // 29: troupe.v1.Joined.properties:type_name -> troupe.v1.Params
-	13, // 30: troupe.v1.Properties.set:type_name -> troupe.v1.Params
-	38, // 31: troupe.v1.Punch.peer:type_name -> troupe.v1.Candidates
-	13, // 32: troupe.v1.GroupSet.set:type_name -> troupe.v1.Params
-	13, // 33: troupe.v1.GroupSet.expect:type_name -> troupe.v1.Params
-	34, // [34:34] is the sub-list for method output_type
-	34, // [34:34] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	25, // 24: troupe.v1.Limits.relay:type_name -> troupe.v1.Rate
+	25, // 25: troupe.v1.Limits.relay_pace:type_name -> troupe.v1.Rate
+	31, // 26: troupe.v1.GroupEntry.joined:type_name -> troupe.v1.Joined
+	33, // 27: troupe.v1.GroupEntry.left:type_name -> troupe.v1.Left
+	34, // 28: troupe.v1.GroupEntry.destroyed:type_name -> troupe.v1.Destroyed
+	35, // 29: troupe.v1.GroupEntry.properties:type_name -> troupe.v1.Properties
+	32, // 30: troupe.v1.Joined.members:type_name -> troupe.v1.Member
+	13, // 31: troupe.v1.Joined.properties:type_name -> troupe.v1.Params
+	13, // 32: troupe.v1.Properties.set:type_name -> troupe.v1.Params
+	39, // 33: troupe.v1.Punch.peer:type_name -> troupe.v1.Candidates
+	13, // 34: troupe.v1.GroupSet.set:type_name -> troupe.v1.Params
+	13, // 35: troupe.v1.GroupSet.expect:type_name -> troupe.v1.Params
+	36, // [36:36] is the sub-list for method output_type
+	36, // [36:36] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_wire_troupe_proto_init() }
@@ -3553,7 +3632,7 @@ func file_wire_troupe_proto_init() {
 		(*Value_Texts)(nil),
 		(*Value_Blobs)(nil),
 	}
-	file_wire_troupe_proto_msgTypes[29].OneofWrappers = []any{
+	file_wire_troupe_proto_msgTypes[30].OneofWrappers = []any{
 		(*GroupEntry_Joined)(nil),
 		(*GroupEntry_Left)(nil),
 		(*GroupEntry_Destroyed)(nil),
@@ -3565,7 +3644,7 @@ func file_wire_troupe_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wire_troupe_proto_rawDesc), len(file_wire_troupe_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   43,
+			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
