@@ -26,6 +26,11 @@ type acquaintance struct {
 	log transcript
 }
 
+// freely lets everything be relayed.
+type freely struct{}
+
+func (freely) Relay(int, wire.Class, time.Time) bool { return true }
+
 type unheard struct{}
 
 func (unheard) Frame(wire.Kind, []byte, *session.Buffer) error { return nil }
@@ -49,7 +54,7 @@ func inPair(t *testing.T, f func(t *testing.T, victim, villain *acquaintance)) {
 		both := []*acquaintance{acquaint(t, n, victimID), acquaint(t, n, villainID)}
 		ids := []wire.ID{victimID, villainID}
 		for i, a := range both {
-			a.s.SetRelay(pairSlot, both[1-i].s, pairSlot)
+			a.s.SetRelay(pairSlot, both[1-i].s, pairSlot, freely{})
 			a.told(wire.KindPair, pairFor(i, ids[1-i]))
 			a.enters(7, 2, member(victimID, 1), member(villainID, 2))
 		}
@@ -130,9 +135,10 @@ func (a *acquaintance) enters(group wire.ID, position uint64, all ...*wirepb.Mem
 
 type deafRoute struct{ session.Route }
 
-func (deafRoute) Ack(uint64) error         { return nil }
-func (deafRoute) EndRead(bool) error       { return nil }
-func (deafRoute) Gone(*session.CloseError) {}
+func (deafRoute) Send(wire.GroupSend, *session.Buffer) error { return nil }
+func (deafRoute) Ack(uint64) error                           { return nil }
+func (deafRoute) EndRead(bool) error                         { return nil }
+func (deafRoute) Gone(*session.CloseError)                   {}
 
 // sends has the pair carry a frame, whatever it is.
 func (a *acquaintance) sends(frames ...[]byte) {
@@ -208,7 +214,7 @@ func TestVillainInAPair(t *testing.T) {
 				if n := victim.c.Stats().Late; n != tt.late {
 					t.Errorf("%d are counted as late, want %d", n, tt.late)
 				}
-				err := victim.c.Group(7).SendTo(villainID, 1, wire.Text("y"), wire.Reliable)
+				err := victim.c.Group(7).Via(Direct).SendTo(villainID, 1, wire.Text("y"), wire.Reliable)
 				if (err == ErrNoPair) != tt.over {
 					t.Errorf("SendTo returned %v", err)
 				}
@@ -307,7 +313,7 @@ func TestPairWaitsForTheJoinHandler(t *testing.T) {
 		}
 		ids := []wire.ID{victimID, villainID}
 		for i, a := range both {
-			a.s.SetRelay(pairSlot, both[1-i].s, pairSlot)
+			a.s.SetRelay(pairSlot, both[1-i].s, pairSlot, freely{})
 			a.told(wire.KindPair, pairFor(i, ids[1-i]))
 			a.enters(7, 2, member(victimID, 1), member(villainID, 2))
 		}

@@ -128,6 +128,7 @@ func (b *bot) frame(k wire.Kind, body []byte) {
 		m := new(wirepb.Pair)
 		b.check(wire.Unmarshal(body, m))
 		b.pairs = append(b.pairs, m)
+		b.log = append(b.log, "pair")
 	case wire.KindUnpair:
 		m := new(wirepb.Unpair)
 		b.check(wire.Unmarshal(body, m))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -646,6 +647,22 @@ func TestRelayOnlyTellsNothing(t *testing.T) {
 		say()
 		if a.punched() != n {
 			t.Error("a word when the only group left only relays")
+		}
+	})
+}
+
+// Who is told of a member has the pair by then, the one who joins too: what it
+// says first goes the way that the rest will go.
+func TestPairsComeBeforeTheJoin(t *testing.T) {
+	inPairs(t, func(t *testing.T, w *world) {
+		bots := w.crowd(3)
+		g := w.ready(Options{}, bots[:2]...)
+		must(t, g.Join(bots[2].peer, nil))
+		w.settle()
+		for i, want := range []string{"pair; 1 joined 2; pair; 2 joined 1", "pair; 1 joined 2; pair; 2 joined 1", "pair; pair; 2 joined 3"} {
+			if got := strings.Join(bots[i].takeLog(), "; "); got != want {
+				t.Errorf("bot %d was told %s, want %s", i, got, want)
+			}
 		}
 	})
 }

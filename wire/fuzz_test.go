@@ -104,6 +104,7 @@ func FuzzPair(f *testing.F)       { fuzzCold(f, KindPair) }
 func FuzzCandidates(f *testing.F) { fuzzCold(f, KindCandidates) }
 func FuzzPunch(f *testing.F)      { fuzzCold(f, KindPunch) }
 func FuzzPairPath(f *testing.F)   { fuzzCold(f, KindPairPath) }
+func FuzzHint(f *testing.F)       { fuzzCold(f, KindHint) }
 func FuzzGroupEntry(f *testing.F) { fuzzCold(f, KindGroupEntry) }
 func FuzzGroupSet(f *testing.F)   { fuzzCold(f, KindGroupSet) }
 

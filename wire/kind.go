@@ -38,6 +38,7 @@ const (
 	KindCandidates Kind = 23 // Candidates, client to server
 	KindPunch      Kind = 24 // Punch, server to client
 	KindPairPath   Kind = 25 // PairPath, client to server
+	KindHint       Kind = 26 // Hint, client to server
 )
 
 // Skippable reports whether a receiver that does not know k skips the frame
@@ -95,6 +96,8 @@ func (k Kind) String() string {
 		return "punch"
 	case KindPairPath:
 		return "pair path"
+	case KindHint:
+		return "hint"
 	}
 	return "kind " + strconv.Itoa(int(k))
 }

@@ -124,11 +124,23 @@ func hotVectors() []vector {
 				To: []uint64{uint64(testPeer), uint64(testOther)}},
 			msg: &GroupSend{Code: 9, Delivery: Unreliable, Body: Body{Params: P(1, "hi")}, Group: testGroup,
 				To: MakeIDs(testPeer, testOther)}},
+		{name: "group send to the rest", kind: KindGroupSend, hex: "29 12 08091a02676f2882801c410b0a00000000010068ac0272100d0c0000000001000f0e000000000100",
+			pb: &pb.GroupSend{Code: 9, Payload: []byte("go"), Delivery: 0x0007_0002, Group: uint64(testGroup),
+				Sequence: 300, Except: []uint64{uint64(testPeer), uint64(testOther)}},
+			msg: &GroupSend{Code: 9, Delivery: Sequenced(7), Body: Text("go"), Group: testGroup,
+				Sequence: 300, Except: MakeIDs(testPeer, testOther)},
+			about: "the members left out have got it past the server"},
 		{name: "group message", kind: KindGroupMessage, hex: "2a 11 08091a02676f220808011204420268692804410b0a000000000100508201590d0c0000000001006005",
 			pb: &pb.GroupMessage{Code: 9, Payload: []byte("go"), Params: one.Params, Delivery: 4,
 				Group: uint64(testGroup), Position: 130, Sender: uint64(testPeer), Epoch: 5},
 			msg: &GroupMessage{Code: 9, Delivery: Reliable.On(1), Body: Body{Payload: []byte("go"), Params: P(1, "hi")},
 				Group: testGroup, Position: 130, Sender: testPeer, Epoch: 5}},
+		{name: "group message sequenced", kind: KindGroupMessage, hex: "22 11 08091a02676f2882801c410b0a000000000100590d0c000000000100600568ac02",
+			pb: &pb.GroupMessage{Code: 9, Payload: []byte("go"), Delivery: 0x0007_0002,
+				Group: uint64(testGroup), Sender: uint64(testPeer), Epoch: 5, Sequence: 300},
+			msg: &GroupMessage{Code: 9, Delivery: Sequenced(7), Body: Text("go"),
+				Group: testGroup, Sender: testPeer, Epoch: 5, Sequence: 300},
+			about: "older ones of the sender, channel and key that come later are dropped"},
 		{name: "group message of the server", kind: KindGroupMessage, hex: "15 11 0809410b0a000000000100590100000000000000",
 			pb:    &pb.GroupMessage{Code: 9, Group: uint64(testGroup), Sender: 1},
 			msg:   &GroupMessage{Code: 9, Group: testGroup, Sender: Server},
@@ -401,6 +413,8 @@ func newGenerated(k Kind) proto.Message {
 		return new(pb.Punch)
 	case KindPairPath:
 		return new(pb.PairPath)
+	case KindHint:
+		return new(pb.Hint)
 	}
 	panic("no message of kind " + k.String())
 }

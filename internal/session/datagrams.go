@@ -36,7 +36,7 @@ type datagrams struct {
 
 	pairs atomic.Pointer[Pairer]
 
-	order ordering // of those received; decoding's
+	order Ordering // of those received; decoding's
 
 	way    sync.Mutex // held while link or up change, so that Changed tells it in order
 	left   bool       // way's: the session is over, and gets no link any more

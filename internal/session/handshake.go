@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"time"
 	"unicode/utf8"
 
@@ -177,10 +176,12 @@ func (c *Conn) Welcome(ctx context.Context, id wire.ID, reply []byte, env *Env, 
 		Datagrams: dg,
 		Limits: &wirepb.Limits{
 			Frame:          uint32(env.FrameLimit),
-			OperationRate:  uint32(math.Ceil(max(env.Rate.PerSecond, 0))), // 0 would say unlimited
-			OperationBurst: env.Rate.announced(),
+			OperationRate:  env.Rate.announce().GetPerSecond(),
+			OperationBurst: env.Rate.announce().GetBurst(),
 			PingInterval:   uint32(max(env.PingInterval, 0).Milliseconds()),
 			IdleTimeout:    uint32(max(env.IdleTimeout, 0).Milliseconds()),
+			Relay:          env.Relay.announce(),
+			RelayPace:      env.RelayPace.announce(),
 		},
 	})
 }

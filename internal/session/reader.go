@@ -152,7 +152,7 @@ func (s *Session) frame(k wire.Kind, body []byte, b *Buffer) error {
 		if !s.server {
 			return s.pairFrame(k, body)
 		}
-	case wire.KindCandidates, wire.KindPairPath:
+	case wire.KindCandidates, wire.KindPairPath, wire.KindHint:
 		if s.server {
 			return s.pairFrame(k, body)
 		}

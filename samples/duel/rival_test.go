@@ -13,7 +13,7 @@ import (
 var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 
 func someRival() *rival {
-	return newRival(client.Member{ID: 7, Payload: []byte("bob")}, 1, noon)
+	return newRival(client.Member{ID: 7, Payload: []byte("bob")}, noon)
 }
 
 func TestLossIsTheGaps(t *testing.T) {
