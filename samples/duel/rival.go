@@ -148,7 +148,7 @@ func (r *rival) lossSince() float64 {
 }
 
 // deaf is how long two that met may hear nothing of each other.
-const deaf = 2 * time.Second
+const deaf = 5 * time.Second
 
 // faults are what must not be, as of now.
 func (r *rival) faults(now time.Time) (list []error) {
