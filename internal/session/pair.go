@@ -251,6 +251,11 @@ func (l *Link) echoed(body []byte, now time.Time) {
 	if m.Parse(body) != nil {
 		return
 	}
+	relay := time.Duration(0) // unknown
+	if own, _ := l.pair.by.RTT(); own > 0 && m.Server > 0 {
+		relay = own + time.Duration(m.Server)*time.Microsecond
+	}
+	l.pair.path.RelayRTT(relay)
 	l.pair.path.Answered(now, m.Nonce, m.Observed)
 	l.step(now)
 }
@@ -258,8 +263,9 @@ func (l *Link) echoed(body []byte, now time.Time) {
 // sendProbes sends probes and answers, each to an address of its own.
 func (l *Link) sendProbes(k *packer) {
 	p := l.pair
+	server, _ := p.by.RTT()
 	for _, a := range p.answers {
-		m := packet.Response{Nonce: a.nonce, Observed: a.to}
+		m := packet.Response{Nonce: a.nonce, Observed: a.to, Server: uint32(server.Microseconds())}
 		k.probe(packet.FrameResponse, m.Append(nil), a.to)
 	}
 	for _, b := range p.probes {

@@ -154,7 +154,9 @@ func (d *datagrams) relayRates() (rate, pace Rate) {
 }
 
 // less is a rate to keep to where the other end allows this one.
-func (r Rate) less() Rate { return Rate{PerSecond: r.PerSecond * 7 / 8, Burst: max(1, int(r.burst())*7/8)} }
+func (r Rate) less() Rate {
+	return Rate{PerSecond: r.PerSecond * 7 / 8, Burst: max(1, int(r.burst())*7/8)}
+}
 
 // relayFrame takes a relayed packet that has come by the stream.
 func (s *Session) relayFrame(body []byte) error {
