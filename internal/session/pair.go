@@ -47,6 +47,7 @@ type pair struct {
 	stepping time.Time        // when the wheel comes by for path; zero: it does not
 	asked    time.Time        // when the round trip by the relay was, last
 	gauge    gauge            // of what the other end sends
+	early    int              // bytes of messages that came before Start, and wait for it
 	direct   Traffic          // sent
 }
 
@@ -121,6 +122,19 @@ func (l *Link) carry(k *packer, sealed []byte) {
 	if l.pair.path.Sent(k.now) {
 		l.step(k.now)
 	}
+}
+
+// maxEarly is how many bytes of what need not arrive wait for the Start of a pair.
+const maxEarly = 64 << 10
+
+// early reports whether a message may wait for the Start of a pair: its other end
+// has been told of this one earlier. The caller holds mu.
+func (l *Link) early(n int) bool {
+	if l.pair == nil || l.s.dg.Load().ready.Load() || l.pair.early+n > maxEarly {
+		return false
+	}
+	l.pair.early += n
+	return true
 }
 
 // receiveRelayed takes a packet of the pair that the server has relayed.
