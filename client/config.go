@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"net/netip"
@@ -57,6 +58,11 @@ type Config struct {
 	Birthday   bool
 	StreamOnly bool     // speak no UDP beside streams
 	Simulate   Simulate // a worse network than there is
+
+	// RelayRatio is how many times faster than a direct path the server's relay has
+	// to be to be used instead, for as long as that is so; 0 means 2, negative never.
+	// The two ends of a pair judge for themselves.
+	RelayRatio float64
 
 	// ReportPaths is how often the server is told how the direct paths that are in
 	// use do, for its groups' Paths and Hosts; 0 means 10 s, negative only when they
@@ -110,6 +116,9 @@ func (cfg Config) validate() error {
 	}
 	if l.QueueSoft > l.QueueHard {
 		faults = append(faults, fmt.Errorf("client: QueueSoft %d is above QueueHard %d", l.QueueSoft, l.QueueHard))
+	}
+	if math.IsNaN(cfg.RelayRatio) {
+		faults = append(faults, errors.New("client: RelayRatio is no number"))
 	}
 	faults = append(faults, cfg.Simulate.Validate())
 	return errors.Join(faults...)

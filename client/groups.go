@@ -232,7 +232,7 @@ func (c *Client) newest(m *wire.GroupMessage) bool {
 		return true
 	}
 	p := c.pairOf(m.Sender)
-	return p == nil || p.order.Newest(m.Group, m.Delivery, m.Sequence)
+	return p == nil || p.order.Newest(m.Group, wire.None, m.Delivery, m.Sequence)
 }
 
 func heldBefore(at time.Time) uint64 {

@@ -346,6 +346,67 @@ func TestPairWaitsForTheJoinHandler(t *testing.T) {
 	})
 }
 
+// What a member sends unreliably before the handler of its join has returned is
+// held till then, up to 64 KiB of it: who was told of this client first speaks
+// first.
+func TestPairHoldsWhatIsEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := simnet.New(1)
+		t.Cleanup(n.Close)
+		both := []*acquaintance{acquaint(t, n, victimID), acquaint(t, n, villainID)}
+		victim, villain := both[0], both[1]
+		open := make(chan struct{})
+		var got []string
+		victim.c.cfg.OnGroup = func(g *Group) {
+			g.OnJoin = func(m Member) {
+				if m.ID == villainID {
+					<-open
+				}
+			}
+			g.OnMessage = func(m Member, e wire.Event) { got = append(got, string(e.Payload[:4])) }
+		}
+		for i, a := range both {
+			a.s.SetRelay(pairSlot, both[1-i].s, pairSlot, freely{})
+			a.told(wire.KindPair, &wirepb.Pair{
+				Slot: pairSlot, Member: uint64([]wire.ID{victimID, villainID}[1-i]), Id: 5, Secret: make([]byte, 32), Role: uint32(i),
+				Receiver: uint32(100 + i), Sender: uint32(100 + 1 - i), Suite: packet.SuiteAES256GCM,
+			})
+			a.enters(7, 2, member(victimID, 1), member(villainID, 2))
+		}
+		time.Sleep(time.Second)
+		say := func(i int) {
+			text := fmt.Sprintf("%04d%s", i, strings.Repeat(".", 996))
+			if err := villain.c.Group(7).SendTo(victimID, 1, wire.Text(text), wire.Unreliable); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		for i := range 100 {
+			say(i)
+		}
+		close(open)
+		time.Sleep(time.Second)
+		for i := range 10 {
+			say(100 + i)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		held := len(got) - 10
+		for i, s := range got {
+			want := i
+			if i >= held {
+				want = 100 + i - held
+			}
+			if s != fmt.Sprintf("%04d", want) {
+				t.Fatalf("message %s in place %d, of which %d were held", s, i, held)
+			}
+		}
+		if held < 60 || held > 64 {
+			t.Errorf("%d messages of 1,000 bytes were held", held)
+		}
+	})
+}
+
 // A client that closes at any moment of its pairs' lives leaves nothing behind.
 func TestCloseWithPairs(t *testing.T) {
 	for step := range 12 {

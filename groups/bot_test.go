@@ -103,6 +103,12 @@ func (b *bot) read() {
 }
 
 func (b *bot) frame(k wire.Kind, body []byte) {
+	if k == wire.KindSequenced { // a number and a frame
+		inner, rest, _, err := wire.ParseFrame(body[4:], wire.MaxFrame)
+		b.check(err)
+		b.frame(inner, rest)
+		return
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch k {

@@ -18,14 +18,14 @@ type Options struct {
 	Payload      []byte         // given to every member as it joins; at most 4 KiB
 	KeepEmpty    bool           // the group may be empty: it ends only by Destroy or with its owner
 	ServerMember bool           // the server is a member: the owner gets what members send
-	RelayOnly    bool           // members do not look for direct paths, and learn nothing of each other's addresses by this group; else they do
+	RelayOnly    bool           // members do not look for direct paths, and learn nothing of each other's addresses by this group; what they send to it goes by the server
 	PunchAtJoin  bool           // direct paths are looked for as members join, rather than with their first message to each other
-	MaxDirect    int            // members to whom one sends unreliable and sequenced messages past the server where it can; what is for more goes by one upload to the rest; 0 means 8, negative none
+	MaxDirect    int            // members that one sends what is not reliable to past the server, where it can; the others share one upload; 0 means 8, negative none
 	Quiet        bool           // members are not told of each other: for large audiences
 	Writable     bool           // members may change the group's properties
 	MaxMembers   int            // 0 means 256, the most for a group that is not Quiet, and 10,000 for one that is
 	MaxGroups    int            // groups that a peer may be in, this one included; 0 means 64, negative any number
-	Relay        transport.Rate // bytes that its members may make the server send, to the group and by relay to each other; zero means 8 MiB/s with bursts of 16 MiB. Beyond it what is unreliable is dropped, and who sends reliable messages waits
+	Relay        transport.Rate // bytes that members may make the server send to each other; beyond it they wait, and what is not reliable is dropped; zero means 8 MiB/s with bursts of 16 MiB
 	AckTimeout   time.Duration  // for the acknowledgements of a join; 0 means 10 s, negative for ever
 	Cache        int            // Cached messages kept for those who join later; 0 means 64, negative none
 }

@@ -18,7 +18,7 @@ func (sh *shell) admit(m *member) (Result, bool) {
 	if limit := int64(p.Session().FrameLimit()); limit < g.limit.Load() {
 		g.limit.Store(limit)
 	}
-	ok, ended := p.Session().AddRoute(g.id, &route{relay: relay{g: g}, seat: s}, g.opt.MaxGroups)
+	ok, ended := p.Session().AddRoute(g.id, &route{relay: relay{g: g, order: s.conn.Order()}, seat: s}, g.opt.MaxGroups)
 	switch {
 	case ended:
 		return Disconnected, false

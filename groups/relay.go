@@ -18,8 +18,8 @@ type relay struct {
 	sender wire.ID
 	dirty  []*session.Session
 
-	order session.Ordering // of the sender's sequenced messages: to all, and by receiver of those to some
-	named bool             // there have been some to some
+	order *session.Ordering // of the sender's sequenced messages: to all, and by receiver of those to some
+	named bool              // there have been some to some
 }
 
 // send puts a message into its receivers' queues; flush sends it. from is nil
@@ -34,7 +34,7 @@ func (r *relay) send(from *seat, m *wire.GroupSend) {
 		}
 		out.Sender, out.Epoch = from.id, from.epoch
 	}
-	if m.Delivery.Class() == wire.ClassSequenced {
+	if r.order != nil && m.Delivery.Class() == wire.ClassSequenced {
 		out.Sequence = m.Sequence
 	}
 	to := m.To.Len()
@@ -72,12 +72,12 @@ func (r *relay) send(from *seat, m *wire.GroupSend) {
 // newest reports whether a message is the newest of its key to a receiver, or to
 // all, and notes it. What is not counted has come in its order.
 func (r *relay) newest(m *wire.GroupMessage, to wire.ID) bool {
-	return m.Sequence == 0 || r.order.Newest(to, m.Delivery, m.Sequence)
+	return m.Sequence == 0 || r.order.Newest(r.g.id, to, m.Delivery, m.Sequence)
 }
 
 // overtaken reports whether a newer one of its key has gone there.
 func (r *relay) overtaken(m *wire.GroupMessage, to wire.ID) bool {
-	return m.Sequence != 0 && r.order.Overtaken(to, m.Delivery, m.Sequence)
+	return m.Sequence != 0 && r.order.Overtaken(r.g.id, to, m.Delivery, m.Sequence)
 }
 
 func (r *relay) put(s *seat, d wire.Delivery) {

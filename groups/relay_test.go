@@ -42,7 +42,7 @@ func TestSequencedByReceiver(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, w *world) {
+			inPairs(t, func(t *testing.T, w *world) {
 				bots := w.crowd(3)
 				a, b, c := bots[0], bots[1], bots[2]
 				g := w.ready(Options{}, bots...)

@@ -1,12 +1,15 @@
 package endtoend
 
 import (
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/troupe-go/troupe/client"
 	"github.com/troupe-go/troupe/groups"
 	"github.com/troupe-go/troupe/internal/simnet"
+	"github.com/troupe-go/troupe/peers"
 	"github.com/troupe-go/troupe/wire"
 )
 
@@ -88,4 +91,69 @@ func TestHost(t *testing.T) {
 			t.Errorf("%v takes its place: %v", got, g.Hosts())
 		}
 	})
+}
+
+// A direct path that is much slower than the relay is left for it, and taken again
+// when it is no longer: by whom the client wants it, and without a loss.
+func TestRelayFaster(t *testing.T) {
+	for _, tt := range []struct {
+		ratio float64
+		slow  time.Duration // one way
+		left  bool
+	}{
+		{0, 150 * time.Millisecond, true},
+		{0, 60 * time.Millisecond, false}, // not twice as slow
+		{1.2, 60 * time.Millisecond, true},
+		{5, 150 * time.Millisecond, false},
+		{-1, 150 * time.Millisecond, false},
+	} {
+		for _, url := range []string{overUDP, overStream} {
+			t.Run(fmt.Sprint(tt.ratio, tt.slow, url[:3]), func(t *testing.T) {
+				inWorld(t, options{seed: 5, peers: always(echo)}, func(t *testing.T, w *world) {
+					w.everywhere(simnet.Link{Delay: 20 * time.Millisecond, Jitter: 2 * time.Millisecond})
+					var all []*friend
+					var list []*peers.Peer
+					for range 2 {
+						f := &friend{at: w.home(simnet.PortRestricted()), got: make(map[wire.ID][]int)}
+						f.c = w.dial(f.at, client.Config{OnGroup: f.enter, RelayRatio: tt.ratio}, url)
+						all, list = append(all, f), append(list, peers.Find(w.sys, f.c.ID()))
+					}
+					a, b := all[0], all[1]
+					waitFor(t, "UDP", 10*time.Second, func() bool { return a.c.Datagrams() && b.c.Datagrams() })
+					between := func(d time.Duration) {
+						w.net.SetLink(a.at.router.Addr(), b.at.router.Addr(), simnet.Link{Delay: d})
+					}
+					between(tt.slow)
+					g := w.together(groups.Options{}, all, list)
+					const n = 6000
+					var wg sync.WaitGroup
+					wg.Go(func() { a.talk(t, g.ID(), b, n, 10*time.Millisecond) })
+					wg.Go(func() { b.talk(t, g.ID(), a, n, 10*time.Millisecond) })
+					waitFor(t, "a direct path", 5*time.Second, direct(a, b, true))
+					if tt.left {
+						took := waitFor(t, "the relay", 15*time.Second, direct(a, b, false))
+						p, _ := a.c.Path(b.c.ID())
+						if p.Reason != wire.PathRelayFaster || !near(p.RTT, 82*time.Millisecond, 15*time.Millisecond) {
+							t.Errorf("after %v: %+v", took, p)
+						}
+						time.Sleep(200 * time.Millisecond) // till the server knows
+						if i, _ := g.Path(a.c.ID(), b.c.ID()); i.State != wire.PathRelayed || i.Reason != wire.PathRelayFaster {
+							t.Errorf("the server has %+v", i)
+						}
+						between(20 * time.Millisecond)
+						waitFor(t, "the direct path again", 40*time.Second, direct(a, b, true))
+						if p, _ := a.c.Path(b.c.ID()); p.Reason != wire.PathDirectFaster {
+							t.Errorf("direct again: %+v", p)
+						}
+					}
+					wg.Wait()
+					if !direct(a, b, true)() {
+						t.Error("relayed in the end")
+					}
+					a.all(t, b, n, 10*time.Second)
+					b.all(t, a, n, 10*time.Second)
+				})
+			})
+		}
+	}
 }

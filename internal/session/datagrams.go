@@ -36,7 +36,8 @@ type datagrams struct {
 
 	pairs atomic.Pointer[Pairer]
 
-	order Ordering // of those received; decoding's
+	order   Ordering // of those received; decoding's
+	counted Ordering // likewise, of what groups get, by their sender's count
 
 	way    sync.Mutex // held while link or up change, so that Changed tells it in order
 	left   bool       // way's: the session is over, and gets no link any more

@@ -48,6 +48,7 @@ type pair struct {
 	stepping time.Time    // when the wheel comes by for path; zero: it does not
 	asked    time.Time    // when the round trip by the relay was, last
 	gauge    gauge        // of what the other end sends
+	early    int          // bytes of messages that came before Start, and wait for it
 	direct   Traffic      // sent
 }
 
@@ -126,6 +127,19 @@ func (l *Link) carry(k *packer, sealed []byte) {
 	if l.pair.path.Sent(k.now) {
 		l.step(k.now)
 	}
+}
+
+// maxEarly is how many bytes of what need not arrive wait for the Start of a pair.
+const maxEarly = 64 << 10
+
+// early reports whether a message may wait for the Start of a pair: its other end
+// has been told of this one earlier. The caller holds mu.
+func (l *Link) early(n int) bool {
+	if l.pair == nil || l.s.dg.Load().ready.Load() || l.pair.early+n > maxEarly {
+		return false
+	}
+	l.pair.early += n
+	return true
 }
 
 // receiveRelayed takes a packet of the pair that the server has relayed.
@@ -291,6 +305,11 @@ func (l *Link) echoed(body []byte, now time.Time) {
 	if m.Parse(body) != nil {
 		return
 	}
+	relay := time.Duration(0) // unknown
+	if own, _ := l.pair.by.RTT(); own > 0 && m.Server > 0 {
+		relay = own + time.Duration(m.Server)*time.Microsecond
+	}
+	l.pair.path.RelayRTT(relay)
 	l.pair.path.Answered(now, m.Nonce, m.Observed)
 	l.step(now)
 }
@@ -298,8 +317,9 @@ func (l *Link) echoed(body []byte, now time.Time) {
 // sendProbes sends probes and answers, each to an address of its own.
 func (l *Link) sendProbes(k *packer) {
 	p := l.pair
+	server, _ := p.by.RTT()
 	for _, a := range p.answers {
-		m := packet.Response{Nonce: a.nonce, Observed: a.to}
+		m := packet.Response{Nonce: a.nonce, Observed: a.to, Server: uint32(server.Microseconds())}
 		k.probe(packet.FrameResponse, m.Append(nil), a.to)
 	}
 	for _, b := range p.probes {

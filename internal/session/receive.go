@@ -100,7 +100,7 @@ func (l *Link) frame(t packet.FrameType, body []byte, from netip.AddrPort, now t
 	case packet.FrameReliable:
 		l.reliable(body, now)
 	case packet.FrameDatagram:
-		if !l.s.hungry() {
+		if !l.s.hungry() && !l.early(len(body)) {
 			l.s.counts.Unread.Add(1)
 			return
 		}

@@ -34,17 +34,26 @@ const maxBehind = 1 << 30
 // newer reports whether a is newer than b; numbers wrap (RFC 1982).
 func newer(a, b uint32) bool { return int32(a-b) > 0 }
 
-// Newest reports whether a message is the newest of its key by somebody's count,
-// and notes it. whom keeps apart what supersedes each other: those that it is for,
-// or the group that it is in.
-func (o *Ordering) Newest(whom wire.ID, d wire.Delivery, sequence uint32) bool {
-	return o.accept(laneOf(d, whom, 0), sequence)
+// Newest reports whether a message of a group is the newest of its key to somebody,
+// or to all, by its sender's count, and notes it.
+func (o *Ordering) Newest(group, to wire.ID, d wire.Delivery, sequence uint32) bool {
+	return o.accept(laneOf(d, group, to), sequence)
 }
 
 // Overtaken reports whether Newest is known to have seen a newer one.
-func (o *Ordering) Overtaken(whom wire.ID, d wire.Delivery, sequence uint32) bool {
-	last, known := o.last[laneOf(d, whom, 0)]
+func (o *Ordering) Overtaken(group, to wire.ID, d wire.Delivery, sequence uint32) bool {
+	last, known := o.last[laneOf(d, group, to)]
 	return known && newer(last, sequence)
+}
+
+// Order is of what the session's client counts itself, see wire.GroupSend; nil
+// where it need not, because all that it sends comes by a stream. It is for Routes,
+// in their calls.
+func (s *Session) Order() *Ordering {
+	if d := s.dg.Load(); d != nil {
+		return &d.counted
+	}
+	return nil
 }
 
 // accept is Newest of a lane.
