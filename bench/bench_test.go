@@ -58,6 +58,10 @@ var measures = map[string][]string{
 	"flood":        {"p50_us", "p99_us", "p999_us"},
 	"relay":        {"ops_per_s", "server_cpu_ns", "p50_us", "p99_us", "p999_us"},
 	"relaypairs":   {"ops_per_s", "server_cpu_ns", "p50_us", "p99_us", "p999_us"},
+	"firstmessage": {"p50_us", "p99_us", "max_us"},
+	"direct":       {"p50_us", "p99_us", "max_us"},
+	"directloss":   {"p50_us", "p99_us", "max_us"},
+	"switchover":   {"p50_us", "p99_us", "max_us"},
 }
 
 // It judges that every work measures what it says, never how fast it is.
@@ -120,6 +124,7 @@ func TestChoose(t *testing.T) {
 		{"udpecho", "udpecho100 udpecho1000"},
 		{"loss", "loss"},
 		{"groupready64,groupready", "groupready64 groupready256"},
+		{"relay,direct", "relay direct"},
 	} {
 		chosen, err := choose(works(), strings.Split(tt.only, ","))
 		if err != nil {

@@ -28,6 +28,7 @@ func servers() map[string]func() (addr string, err error) {
 		troupeGroup:  serveTroupeGroup,
 		troupeRooms:  serveTroupeRooms,
 		troupeUDP:    serveTroupeUDP,
+		troupePairs:  serveTroupePairs,
 		troupeTens:   serveTroupeTens,
 		plainForward: servePlainForward,
 	}

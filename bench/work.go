@@ -76,6 +76,10 @@ func works() []work {
 		flood(),
 		relay(),
 		relayPairs(),
+		firstMessage(),
+		direct(),
+		directLoss(),
+		switchover(),
 	}
 }
 
