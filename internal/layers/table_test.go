@@ -26,7 +26,7 @@ var layers = []layer{
 	{path: "", imports: []string{"wire", "internal/session", "actor", "transport", "peers", "groups", "s2s"}, tests: []string{"client"}},
 
 	{path: "samples", imports: public},
-	{path: "bench", imports: public},
+	{path: "bench", imports: append([]string{"internal/udp"}, public...)}, // its bare forwarder reads and writes as we do
 	{path: "internal/layers"},
 	{path: "internal/docs"},
 	{path: "internal/natlab", imports: []string{"wire", "client", "actor", "transport", "peers", "groups", ""}, tests: []string{"internal/reliable"}},
