@@ -182,6 +182,10 @@ func (ps *pairs) sideLocked(s *seat) *side {
 	}
 	sd := &side{ps: ps, peer: s.peer, conn: s.conn, slots: make(map[uint32]*pair)}
 	s.conn.OnPairs(sd)
+	if body := s.conn.Candidates(); body != nil {
+		sd.cand, _ = parseCandidates(body) // what is none is as if it had not come
+		sd.seen = ps.observed(s.conn)
+	}
 	return sd
 }
 
@@ -231,9 +235,9 @@ func (sd *side) tell(k wire.Kind, m proto.Message) {
 func (sd *side) PairFrame(k wire.Kind, body []byte) error {
 	switch k {
 	case wire.KindCandidates:
-		m := new(wirepb.Candidates)
-		if err := wire.Unmarshal(body, m); err != nil || len(m.Hosts) > maxHosts || m.Mapping > 4 {
-			return &peers.CloseError{Code: wire.CodeProtocol, Text: "no candidates"}
+		m, err := parseCandidates(body)
+		if err != nil {
+			return err
 		}
 		sd.seek(m)
 	case wire.KindHint:

@@ -689,3 +689,27 @@ func TestWhoHasPairs(t *testing.T) {
 		w.left(0, bots...)
 	})
 }
+
+// What a client told before its first pair is known when that comes about; what is
+// no candidates is as if it had not been told.
+func TestCandidatesBeforeThePair(t *testing.T) {
+	inPairs(t, func(t *testing.T, w *world) {
+		w.see(apart)
+		bots := w.crowd(3)
+		a, b, c := bots[0], bots[1], bots[2]
+		for _, bot := range bots[:2] {
+			bot.tell(wire.KindCandidates, hosts())
+		}
+		c.send(wire.KindCandidates, []byte{0xFF})
+		w.settle()
+		w.ready(Options{PunchAtJoin: true}, bots...)
+		if a.punched() != 1 || b.punched() != 1 || c.punched() != 0 {
+			t.Errorf("%d, %d and %d words at the join, want 1, 1 and 0", a.punched(), b.punched(), c.punched())
+		}
+		c.tell(wire.KindCandidates, hosts())
+		w.settle()
+		if a.punched() != 2 || b.punched() != 2 || c.punched() != 2 {
+			t.Errorf("%d, %d and %d words then, want 2 each", a.punched(), b.punched(), c.punched())
+		}
+	})
+}

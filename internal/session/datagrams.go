@@ -34,7 +34,8 @@ type datagrams struct {
 	relays     atomic.Pointer[map[uint32]relayTarget] // pairs; nil without any
 	relayedOut atomic.Uint64                          // reliable packets of pairs that went by the stream
 
-	pairs atomic.Pointer[Pairer]
+	pairs      atomic.Pointer[Pairer]
+	candidates atomic.Pointer[[]byte] // that came before pairs
 
 	order   Ordering // of those received; decoding's
 	counted Ordering // likewise, of what groups get, by their sender's count

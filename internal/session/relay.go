@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"encoding/binary"
 	"maps"
 	"net/netip"
@@ -275,6 +276,17 @@ func (s *Session) OnPairs(p Pairer) Pairer {
 	return *d.pairs.Load()
 }
 
+// Candidates is the body of the frame by which the client has told where it may be
+// reached, before there was who is told; nil: it has not.
+func (s *Session) Candidates() []byte {
+	if d := s.dg.Load(); d != nil {
+		if body := d.candidates.Load(); body != nil {
+			return *body
+		}
+	}
+	return nil
+}
+
 // Pairer is who is told, or nil.
 func (s *Session) Pairer() Pairer {
 	if d := s.dg.Load(); d != nil {
@@ -289,6 +301,9 @@ func (s *Session) Pairer() Pairer {
 // that it does not get through.
 func (s *Session) Pairs() bool { return s.dg.Load() != nil }
 
+// maxCandidates bounds what is kept of them, in bytes: eight addresses take 160.
+const maxCandidates = 256
+
 // pairFrame takes a frame that deals with pairs.
 func (s *Session) pairFrame(k wire.Kind, body []byte) error {
 	d := s.dg.Load()
@@ -301,7 +316,17 @@ func (s *Session) pairFrame(k wire.Kind, body []byte) error {
 	if p := s.Pairer(); p != nil {
 		return p.PairFrame(k, body)
 	}
-	return nil // of a server that has no groups
+	if k == wire.KindCandidates && len(body) <= maxCandidates {
+		body = bytes.Clone(body)
+		d.candidates.Store(&body)
+		if p := s.Pairer(); p != nil { // it came meanwhile, and may not have seen them
+			return p.PairFrame(k, body)
+		}
+		if rtt, _ := s.RTT(); rtt == 0 { // who tells them may have to look for a path soon
+			return s.Ping()
+		}
+	}
+	return nil
 }
 
 // Observed is where the client is seen by UDP, which it has proven; invalid
