@@ -16,6 +16,12 @@ import (
 	"github.com/troupe-go/troupe/wire"
 )
 
+// What a client does when it is told.
+const (
+	doRebind = "rebind"
+	doEnough = "enough" // there need be no more messages
+)
+
 const (
 	pause    = 10 * time.Millisecond // between messages
 	upWithin = 3 * time.Second       // for UDP, which some do not get
@@ -27,6 +33,10 @@ const (
 func beClient(server, pin, pair string, say *sayer) error {
 	ctx := context.Background()
 	up := make(chan bool, 16)
+	enough := make(chan struct{})
+	if !*more {
+		close(enough)
+	}
 	var other atomic.Uint64
 	cfg := client.Config{
 		Pin: pin, Payload: []byte(pair), Birthday: *birthday,
@@ -48,7 +58,7 @@ func beClient(server, pin, pair string, say *sayer) error {
 				}
 				other.Store(uint64(m.ID))
 				say.word(word{What: "join"})
-				go exchange(g, m.ID, say) // ends with the group
+				go exchange(g, m.ID, enough, say) // ends with the group
 			}
 			g.OnMessage = func(_ client.Member, e wire.Event) {
 				n, sent := int(binary.BigEndian.Uint32(e.Payload)), time.Unix(0, int64(binary.BigEndian.Uint64(e.Payload[4:])))
@@ -82,11 +92,15 @@ func beClient(server, pin, pair string, say *sayer) error {
 		return err
 	}
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-		if in.Text() != "rebind" {
+		switch in.Text() {
+		case doRebind:
+			if err := c.Rebind(ctx); err != nil {
+				return err
+			}
+		case doEnough:
+			close(enough)
+		default:
 			return fmt.Errorf("told to do %q", in.Text())
-		}
-		if err := c.Rebind(ctx); err != nil {
-			return err
 		}
 	}
 	p, _ := c.Path(wire.ID(other.Load()))
@@ -94,10 +108,18 @@ func beClient(server, pin, pair string, say *sayer) error {
 	return c.Close()
 }
 
-// exchange sends the messages; the server's word of the pair may come behind
-// that of the join.
-func exchange(g *client.Group, to wire.ID, say *sayer) {
-	for n := range *messages {
+// exchange sends the messages, and more until it is enough; the server's word of
+// the pair may come behind that of the join.
+func exchange(g *client.Group, to wire.ID, enough <-chan struct{}, say *sayer) {
+	for n := 0; ; n++ {
+		select {
+		case <-enough:
+			if n >= *messages {
+				say.word(word{What: "sent", Number: n})
+				return
+			}
+		default:
+		}
 		for {
 			p := make([]byte, 64)
 			binary.BigEndian.PutUint32(p, uint32(n))

@@ -3,6 +3,7 @@
 package natlab
 
 import (
+	"errors"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -42,14 +43,30 @@ func needs(t *testing.T) {
 			t.Skipf("needs %s (packages iproute2 and nftables): %v", tool, err)
 		}
 	}
-	if _, err := os.Stat("/dev/net/tun"); err != nil {
-		t.Skipf("needs TUN devices: %v", err)
+	if err := trial(); err != nil {
+		t.Skipf("needs a kernel that lets us have namespaces, TUN devices, bridges and NATs: %v", err)
 	}
+}
+
+// trial makes the least of what the lab is made of.
+func trial() error {
 	n, err := newNamespace()
 	if err != nil {
-		t.Skipf("needs network namespaces: %v", err)
+		return err
 	}
-	n.close()
+	defer n.close()
+	return errors.Join(
+		n.in(func() error {
+			f, err := openTUN("wan")
+			if err == nil {
+				f.Close()
+			}
+			return err
+		}),
+		n.set("ipv4/ip_forward", "1"),
+		n.ip("link add lan type bridge", "link add eth0 type veth peer name port0"),
+		n.run("table ip nat { chain post { type nat hook postrouting priority srcnat; oifname wan masquerade; }; }", "nft", "-f", "-"),
+	)
 }
 
 // hasIPv6 reports whether the kernel knows of IPv6.
@@ -90,7 +107,7 @@ func newLab(t *testing.T) *lab {
 			t.Logf("the server said %s", l.server.said.String())
 		}
 	})
-	if !eventually(patience, func() bool { return len(l.server.told("pin")) > 0 }) {
+	if !eventually(patience, func() bool { return l.server.count("pin") > 0 }) {
 		t.Fatalf("the server does not listen: %s", l.server.said.String())
 	}
 	l.pin = l.server.told("pin")[0].Text

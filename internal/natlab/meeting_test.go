@@ -20,6 +20,7 @@ type talk struct {
 	hosts    [2]host
 	urls     [2]string // of the server
 	messages int       // that each sends the other
+	more     bool      // and more until it is enough
 }
 
 // between is a talk as most are: by TLS, and UDP beside it.
@@ -71,7 +72,20 @@ func hasNoPath(p *program) bool { return !hasPath(p) }
 
 // heardAll reports whether both ends have got everything.
 func (m *meeting) heardAll() bool {
-	return m.both(func(p *program) bool { return len(p.told("message")) >= m.messages })()
+	for i, p := range m.ends {
+		if n, all := m.sent(1 - i); !all || p.count("message") < n {
+			return false
+		}
+	}
+	return true
+}
+
+// sent is how many messages an end has sent, once it has sent all.
+func (m *meeting) sent(end int) (n int, all bool) {
+	if m.ends[end].count("sent") == 0 {
+		return 0, false
+	}
+	return m.ends[end].told("sent")[0].Number, true
 }
 
 var met atomic.Int32 // pairs
@@ -82,14 +96,14 @@ func (l *lab) begin(tk talk) (m *meeting, ok bool) {
 	name := fmt.Sprint(tk.name, " ", met.Add(1)) // the server knows pairs by their names
 	for i, h := range tk.hosts {
 		p, err := start(h.namespace, "-role=client", "-server="+tk.urls[i], "-pin="+l.pin, "-pair="+name,
-			fmt.Sprint("-messages=", tk.messages), fmt.Sprint("-linger=", *linger), fmt.Sprint("-birthday=", *birthday))
+			fmt.Sprint("-messages=", tk.messages), fmt.Sprint("-more=", tk.more), fmt.Sprint("-linger=", *linger), fmt.Sprint("-birthday=", *birthday))
 		if err != nil {
 			m.fault("%v", err)
 			return m, false
 		}
 		m.ends[i] = p
 	}
-	if !eventually(2*patience, m.both(func(p *program) bool { return len(p.told("join")) > 0 })) {
+	if !eventually(2*patience, m.both(func(p *program) bool { return p.count("join") > 0 })) {
 		m.fault("no group: %s%s", &m.ends[0].said, &m.ends[1].said)
 		return m, false
 	}
@@ -180,8 +194,8 @@ func (m *meeting) look() {
 		for _, w := range got {
 			m.worst = max(m.worst, w.Took)
 		}
-		if len(got) != m.messages {
-			m.fault("%d messages arrived, want %d", len(got), m.messages)
+		if n, all := m.sent(1 - i); !all || len(got) != n || n < m.messages {
+			m.fault("%d messages arrived, of %d, at least %d; all are sent: %v", len(got), n, m.messages, all)
 		}
 		for _, w := range append(p.told("fault"), p.told("closed")...) {
 			m.fault("%s %s %d", w.What, w.Text, w.Number)
@@ -199,20 +213,6 @@ func (m *meeting) look() {
 	if m.direct {
 		m.sought = later(one, two).Sub(m.made)
 	}
-}
-
-// stall is the longest time that an end got nothing, from a moment on.
-func (m *meeting) stall(since time.Time) (longest time.Duration) {
-	for _, p := range m.ends {
-		last := since
-		for _, w := range p.told("message") {
-			if w.At.After(since) {
-				longest = max(longest, w.At.Sub(last))
-				last = w.At
-			}
-		}
-	}
-	return longest
 }
 
 func later(a, b time.Time) time.Time {

@@ -181,17 +181,17 @@ func (p *place) address(network netip.Prefix, n int) netip.Addr {
 	return a
 }
 
-// renumber has the router lose all mappings, and give the sockets behind it other
-// ports than they had: lost alone, they come back the same.
+// renumber has the router give other ports than so far to flows that it does not
+// know: once it forgets those it does, which alone would have them come back the
+// same.
 func (p *place) renumber() error {
 	base := 10000 + rand.IntN(10000) // no system's own ports are there
-	err := p.router.run(fmt.Sprintf(`
+	return p.router.run(fmt.Sprintf(`
 insert rule ip nat post oifname wan meta l4proto udp masquerade to :%d-%d
 flush map ip nat eim
 flush map ip nat back
 flush set ip nat adf
 `, base, base+1000), "nft", "-f", "-")
-	return errors.Join(err, p.router.forget())
 }
 
 // readdress gives a host another address, after some time without any.

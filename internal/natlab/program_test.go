@@ -26,6 +26,7 @@ var (
 	linger   = flag.Duration("linger", 0, "how long clients have been connected before they share a group")
 	birthday = flag.Bool("birthday", true, "clients try ports at random")
 	messages = flag.Int("messages", 200, "how many each client sends the other")
+	more     = flag.Bool("more", false, "and more until it is enough")
 )
 
 func TestMain(m *testing.M) {
@@ -76,8 +77,9 @@ type program struct {
 	heard chan struct{} // closed at the end of its output
 	said  errorText
 
-	mu    sync.Mutex
-	words []word
+	mu     sync.Mutex
+	words  []word
+	counts map[string]int // of them
 }
 
 // errorText keeps the beginning of what a program has to complain about.
@@ -100,7 +102,7 @@ func (e *errorText) String() string {
 }
 
 func start(n *namespace, args ...string) (*program, error) {
-	p := &program{heard: make(chan struct{})}
+	p := &program{heard: make(chan struct{}), counts: make(map[string]int)}
 	p.cmd = exec.Command("/proc/self/exe", args...)
 	p.cmd.Stderr = &p.said
 	var err error
@@ -123,6 +125,7 @@ func start(n *namespace, args ...string) (*program, error) {
 			}
 			p.mu.Lock()
 			p.words = append(p.words, w)
+			p.counts[w.What]++
 			p.mu.Unlock()
 		}
 	}()
@@ -162,6 +165,13 @@ func (p *program) all(f func(word) bool) (out []word) {
 		}
 	}
 	return out
+}
+
+// count is how many words of one sort there are.
+func (p *program) count(what string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.counts[what]
 }
 
 // told are the words of one sort.

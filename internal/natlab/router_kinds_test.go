@@ -3,6 +3,7 @@
 package natlab
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -210,7 +211,7 @@ func TestRemapTrap(t *testing.T) {
 	}
 }
 
-// What a router forgets comes back with another port, once it is renumbered.
+// What a router forgets comes back with another port, when it is renumbered.
 func TestRenumber(t *testing.T) {
 	needs(t)
 	for _, k := range []kind{fullCone, addrCone, portCone, linux} {
@@ -220,7 +221,7 @@ func TestRenumber(t *testing.T) {
 			one, other := newProber(t, hosts[0], at[0]), newProber(t, hosts[1], at[1])
 			client := newProber(t, p.hosts[0].namespace, netip.Addr{})
 			before := client.seenBy(one)
-			if err := p.renumber(); err != nil {
+			if err := errors.Join(p.renumber(), p.router.forget()); err != nil {
 				t.Fatal(err)
 			}
 			one.send(before, "late")
