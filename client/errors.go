@@ -25,7 +25,7 @@ var (
 	// could reach each other, or that one of them does not speak UDP.
 	ErrNoPair = errors.New("client: no pair with that member")
 	// ErrNotAsked says that the server waits for no answer, or has had it.
-	ErrNotAsked = errors.New("client: no answer is awaited")
+	ErrNotAsked = session.ErrNotAsked
 	// ErrPin says that a server is not the one that Config.Pin names.
 	ErrPin = errors.New("client: the server's key is not the pinned one")
 )

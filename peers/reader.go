@@ -50,7 +50,7 @@ func (b *batch) Release() {
 	b.buf, b.p, b.next = nil, nil, 0
 	if session.Poison {
 		for i := range b.ops {
-			b.ops[i].Code, b.ops[i].peer = 0xDBDB, nil
+			b.ops[i] = Operation{Code: 0xDBDB, Body: b.ops[i].Body}
 		}
 		return
 	}
@@ -67,7 +67,7 @@ func (b *batch) add(m *wire.Operation) {
 	}
 	b.ops = b.ops[:n+1]
 	o := &b.ops[n]
-	o.Code, o.Body, o.peer, o.request, o.delivery = m.Code, m.Body, b.p, m.Request, m.Delivery
+	o.Code, o.Body, o.peer, o.question = m.Code, m.Body, b.p, b.p.session.Question(m)
 }
 
 // Frame implements session.Receiver.
@@ -150,7 +150,7 @@ func (r *reader) refuse(m *wire.Operation, text string) {
 		return
 	}
 	r.p.session.PutResponse(&wire.Response{ // an error says that the session is ending
-		Code: m.Code, Request: m.Request, Delivery: answerTo(m.Delivery),
+		Code: m.Code, Request: m.Request, Delivery: session.AnswerTo(m.Delivery),
 		Result: wire.ResultRate, Text: text,
 	})
 	r.refused = true

@@ -166,7 +166,8 @@ func (sh *shell) operations(b *batch) {
 		now, took = sh.worked(now)
 		switch {
 		case observe != nil:
-			sh.observe(Observation{Code: op.Code, Took: took, Answered: op.answered, Result: op.result, Panicked: panicked})
+			result, answered := op.question.Answered()
+			sh.observe(Observation{Code: op.Code, Took: took, Answered: answered, Result: result, Panicked: panicked})
 		case took > quick:
 			stride = 1
 		default:
@@ -186,7 +187,7 @@ func (sh *shell) operation(op *Operation) (panicked bool) {
 	}()
 	sh.ctx.message = op
 	sh.p.home.handle(&sh.ctx, op)
-	if op.request != 0 && !op.answered && op.later == nil {
+	if op.question.Open() {
 		op.Fail(wire.ResultUnanswered, "the server did not answer") // an error says that the session is over
 	}
 	return false
