@@ -109,13 +109,18 @@ func (l *listener) secure(c *conn) (*session.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if tc.ConnectionState().NegotiatedProtocol != ALPN {
-		return nil, errALPN
+	if err := l.t.checkALPN(tc); err != nil {
+		return nil, err
 	}
 	return session.NewConn(tc), nil
 }
 
-var errALPN = fmt.Errorf("transport: the client does not name %s in ALPN", ALPN)
+func (t *Transport) checkALPN(tc *tls.Conn) error {
+	if tc.ConnectionState().NegotiatedProtocol == t.proto.ALPN {
+		return nil
+	}
+	return fmt.Errorf("transport: who came does not name %s in ALPN", t.proto.ALPN)
+}
 
 func (t *Transport) broken(url string, remote netip.AddrPort, err error) {
 	if errors.Is(err, errThrottled) {

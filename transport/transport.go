@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/troupe-go/troupe/actor"
@@ -23,7 +24,8 @@ type Transport struct {
 	// set once
 	sys   *actor.System
 	cfg   Config
-	admit Admit
+	admit Admit // nil with a Protocol
+	proto Protocol
 	env   *session.Env
 	limit *limiter
 	ref   actor.Ref
@@ -49,11 +51,16 @@ type Transport struct {
 // New starts a transport actor below the top actor of sys. admit decides on
 // every client that says Hello.
 func New(sys *actor.System, cfg Config, admit Admit) (*Transport, error) {
+	return start(sys, cfg, &Transport{admit: admit, proto: Protocol{ALPN: ALPN, Subprotocol: session.Subprotocol, Control: tuneSocket}})
+}
+
+func start(sys *actor.System, cfg Config, t *Transport) (*Transport, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	t := &Transport{sys: sys, cfg: cfg, admit: admit, env: session.NewEnv(cfg.Limits), limit: newLimiter(cfg), started: make(chan struct{}), over: make(chan struct{})}
+	t.sys, t.cfg, t.env, t.limit = sys, cfg, session.NewEnv(cfg.Limits), newLimiter(cfg)
+	t.started, t.over = make(chan struct{}), make(chan struct{})
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	t.ref = sys.Spawn(actor.Props{Name: "transport"}, func() actor.Behavior { return actor.Func(t.receive) })
 	select {
@@ -97,8 +104,14 @@ func (t *Transport) Listen(rawURL string) (netip.AddrPort, actor.Ref, error) {
 		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %w", err)
 	}
 	l := &listener{t: t, url: rawURL, path: u.Path, started: make(chan struct{})}
+	if u.Scheme, err = t.proto.scheme(u.Scheme); err != nil {
+		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %s: %w", rawURL, err)
+	}
 	switch u.Scheme {
 	case "udp":
+		if t.proto.Take != nil {
+			return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %s: by UDP only clients come", rawURL)
+		}
 		return t.listenUDP(rawURL, u)
 	case "tcp", "ws":
 		l.http = u.Scheme == "ws"
@@ -111,12 +124,12 @@ func (t *Transport) Listen(rawURL string) (netip.AddrPort, actor.Ref, error) {
 			return netip.AddrPort{}, actor.Ref{}, err
 		}
 	default:
-		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %s: the schemes are tcp, tls, ws, wss and udp", rawURL)
+		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %s: %w", rawURL, t.proto.schemes())
 	}
 	if u.Port() == "" || !l.http && u.Path != "" {
 		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %s: want scheme://host:port, with a path for ws and wss only", rawURL)
 	}
-	socket, err := listenTCP(u.Host)
+	socket, err := listenTCP(u.Host, t.proto.Control)
 	if err != nil {
 		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %s: %w", rawURL, err)
 	}
@@ -141,11 +154,11 @@ func (t *Transport) checkPlaintext(u *url.URL) error {
 		return nil
 	}
 	if t.cfg.AllowPlaintext {
-		t.cfg.Logger.Warn("plaintext: anyone on the way can read and write along", slog.String("listener", u.Redacted()))
+		t.cfg.Logger.Warn("plaintext: anyone on the way can read and write along", slog.String("listener", t.proto.Scheme+u.Redacted()))
 		return nil
 	}
-	return fmt.Errorf("transport: %s is plaintext and not only for this machine: name localhost, use %s, or set AllowPlaintext",
-		u, map[string]string{"tcp": "tls://", "ws": "wss://"}[u.Scheme])
+	return fmt.Errorf("transport: %s%s is plaintext and not only for this machine: name localhost, use %s%s, or set AllowPlaintext",
+		t.proto.Scheme, u.Redacted(), t.proto.Scheme, map[string]string{"tcp": "tls://", "ws": "wss://"}[u.Scheme])
 }
 
 // tlsConfig is that of Config, or one with a development certificate, for
@@ -168,12 +181,15 @@ func (t *Transport) tlsConfig(http bool) (*tls.Config, error) {
 		t.secure = secure
 	}
 	secure := t.secure.Clone()
-	secure.NextProtos = []string{ALPN}
+	secure.NextProtos = []string{t.proto.ALPN}
 	if http {
 		secure.NextProtos = []string{"http/1.1"}
 	}
 	return secure, nil
 }
+
+// Env is what the sessions share; for Troupe's own layers.
+func (t *Transport) Env() *session.Env { return t.env }
 
 // Ref refers to the transport's actor: stopping it closes all listeners, and no
 // session that has been handed over.
@@ -259,8 +275,8 @@ func (t *Transport) blame(url string, remote netip.AddrPort, err error) {
 	}
 }
 
-func listenTCP(host string) (*net.TCPListener, error) {
-	lc := net.ListenConfig{KeepAlive: -1, Control: tuneSocket} // pings keep sessions alive
+func listenTCP(host string, control func(network, address string, c syscall.RawConn) error) (*net.TCPListener, error) {
+	lc := net.ListenConfig{KeepAlive: -1, Control: control} // pings keep sessions alive
 	l, err := lc.Listen(context.Background(), "tcp", host)
 	if err != nil {
 		return nil, err
