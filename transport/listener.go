@@ -19,10 +19,11 @@ type listener struct {
 	// set once
 	t      *Transport
 	url    string
+	scheme string // without the protocol's part
 	path   string
 	http   bool
 	tls    *tls.Config // nil in plaintext
-	socket *net.TCPListener
+	socket net.Listener
 	ctx    context.Context // of every handshake; ends when the actor stops
 	cancel context.CancelFunc
 
@@ -59,7 +60,7 @@ func (l *listener) Receive(c *actor.Context) {
 func (l *listener) accept(serve func(*conn)) {
 	pause := time.Duration(0)
 	for {
-		nc, err := l.socket.AcceptTCP()
+		nc, err := l.socket.Accept()
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}

@@ -96,53 +96,92 @@ func (t *Transport) receive(c *actor.Context) {
 // the socket: stopping that closes it, one for UDP when the last of its sessions
 // has ended.
 func (t *Transport) Listen(rawURL string) (netip.AddrPort, actor.Ref, error) {
-	u, err := url.Parse(rawURL)
-	if err == nil && u.Scheme == "" || !strings.Contains(rawURL, "://") {
-		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %s: want scheme://host:port, such as tls://:4530", rawURL)
-	}
+	u, err := t.parse(rawURL)
 	if err != nil {
-		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %w", err)
+		return netip.AddrPort{}, actor.Ref{}, err
 	}
-	l := &listener{t: t, url: rawURL, path: u.Path, started: make(chan struct{})}
-	if u.Scheme, err = t.proto.scheme(u.Scheme); err != nil {
-		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %s: %w", rawURL, err)
-	}
-	switch u.Scheme {
-	case "udp":
-		if t.proto.Take != nil {
-			return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %s: by UDP only clients come", rawURL)
-		}
+	if u.Scheme == "udp" {
 		return t.listenUDP(rawURL, u)
-	case "tcp", "ws":
-		l.http = u.Scheme == "ws"
-		if err := t.checkPlaintext(u); err != nil {
-			return netip.AddrPort{}, actor.Ref{}, err
-		}
-	case "tls", "wss":
-		l.http = u.Scheme == "wss"
-		if l.tls, err = t.tlsConfig(l.http); err != nil {
-			return netip.AddrPort{}, actor.Ref{}, err
-		}
-	default:
-		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %s: %w", rawURL, t.proto.schemes())
 	}
-	if u.Port() == "" || !l.http && u.Path != "" {
-		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %s: want scheme://host:port, with a path for ws and wss only", rawURL)
+	l, err := t.newListener(rawURL, u)
+	if err != nil {
+		return netip.AddrPort{}, actor.Ref{}, err
 	}
 	socket, err := listenTCP(u.Host, t.proto.Control)
 	if err != nil {
 		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %s: %w", rawURL, err)
 	}
+	return t.listen(l, socket)
+}
+
+// ListenOn serves streams on a socket of the caller's, which it takes over.
+// rawURL says how, and is what Hello.Listener says; it is not for UDP.
+func (t *Transport) ListenOn(rawURL string, socket net.Listener) (netip.AddrPort, actor.Ref, error) {
+	u, err := t.parse(rawURL)
+	if err == nil && u.Scheme == "udp" {
+		err = fmt.Errorf("transport: %s: the socket is for streams", rawURL)
+	}
+	var l *listener
+	if err == nil {
+		l, err = t.newListener(rawURL, u)
+	}
+	if err != nil {
+		socket.Close()
+		return netip.AddrPort{}, actor.Ref{}, err
+	}
+	return t.listen(l, socket)
+}
+
+// parse judges a URL, and takes from its scheme what is the protocol's.
+func (t *Transport) parse(rawURL string) (*url.URL, error) {
+	u, err := url.Parse(rawURL)
+	if err == nil && u.Scheme == "" || !strings.Contains(rawURL, "://") {
+		return nil, fmt.Errorf("transport: %s: want scheme://host:port, such as %stls://:4530", rawURL, t.proto.Scheme)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("transport: %w", err)
+	}
+	if u.Scheme, err = t.proto.scheme(u.Scheme); err != nil {
+		return nil, fmt.Errorf("transport: %s: %w", rawURL, err)
+	}
+	if u.Scheme == "udp" && t.proto.Take != nil {
+		return nil, fmt.Errorf("transport: %s: by UDP only clients come", rawURL)
+	}
+	return u, nil
+}
+
+// newListener makes what serves streams as a URL says.
+func (t *Transport) newListener(rawURL string, u *url.URL) (*listener, error) {
+	l := &listener{t: t, url: rawURL, scheme: u.Scheme, path: u.Path, started: make(chan struct{})}
+	var err error
+	switch u.Scheme {
+	case "tcp", "ws":
+		l.http = u.Scheme == "ws"
+		err = t.checkPlaintext(u)
+	case "tls", "wss":
+		l.http = u.Scheme == "wss"
+		l.tls, err = t.tlsConfig(l.http)
+	default:
+		err = fmt.Errorf("transport: %s: %w", rawURL, t.proto.schemes())
+	}
+	if err == nil && (u.Port() == "" || !l.http && u.Path != "") {
+		err = fmt.Errorf("transport: %s: want scheme://host:port, with a path for ws and wss only", rawURL)
+	}
+	return l, err
+}
+
+// listen starts a listener, which owns the socket.
+func (t *Transport) listen(l *listener, socket net.Listener) (netip.AddrPort, actor.Ref, error) {
 	l.socket = socket
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	// Not a NeverBlocks actor: it waits for its goroutines when it stops.
-	ref := t.sys.SpawnUnder(t.ref, actor.Props{Name: "listener-" + u.Scheme}, func() actor.Behavior { return l })
+	ref := t.sys.SpawnUnder(t.ref, actor.Props{Name: "listener-" + l.scheme}, func() actor.Behavior { return l })
 	select {
 	case <-l.started:
 	case <-ref.Done(): // the transport stopped first: the actor that would close the socket never was
 		l.cancel()
 		socket.Close()
-		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %s: %w", rawURL, net.ErrClosed)
+		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %s: %w", l.url, net.ErrClosed)
 	}
 	return session.AddrPort(socket.Addr()), ref, nil
 }
@@ -275,11 +314,7 @@ func (t *Transport) blame(url string, remote netip.AddrPort, err error) {
 	}
 }
 
-func listenTCP(host string, control func(network, address string, c syscall.RawConn) error) (*net.TCPListener, error) {
+func listenTCP(host string, control func(network, address string, c syscall.RawConn) error) (net.Listener, error) {
 	lc := net.ListenConfig{KeepAlive: -1, Control: control} // pings keep sessions alive
-	l, err := lc.Listen(context.Background(), "tcp", host)
-	if err != nil {
-		return nil, err
-	}
-	return l.(*net.TCPListener), nil
+	return lc.Listen(context.Background(), "tcp", host)
 }

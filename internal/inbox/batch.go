@@ -38,8 +38,8 @@ func (s *Shelf[T]) batch() *Batch[T] {
 // Len is how many messages there are.
 func (b *Batch[T]) Len() int { return len(b.messages) }
 
-// Session is what they have come by.
-func (b *Batch[T]) Session() *session.Session { return b.session }
+// First is the first message: a batch has one.
+func (b *Batch[T]) First() *T { return &b.messages[0] }
 
 // Next returns the next message to handle, nil when there is none left.
 func (b *Batch[T]) Next() *T {
