@@ -290,7 +290,7 @@ func TestKeepQueued(t *testing.T) {
 			time.Sleep(2)
 			for i := range 6 {
 				wantErr(t, l.Event(1, text(fmt.Sprint(i)), wire.Reliable), nil)
-				time.Sleep(time.Second)
+				time.Sleep(900 * time.Millisecond)
 			}
 			if st := a.Stats(); st.Expired != 11 {
 				t.Errorf("%d messages have expired", st.Expired)

@@ -121,7 +121,9 @@ func (s *server) listen(scheme string, port uint16) {
 	}
 }
 
-func (s *server) addr(port uint16) string { return netip.AddrPortFrom(s.host.Addr(), port).String() }
+func (s *server) addr(port uint16) string { return simAddr(s, port).String() }
+
+func simAddr(s *server, port uint16) netip.AddrPort { return netip.AddrPortFrom(s.host.Addr(), port) }
 
 // target is how others dial s.
 func (s *server) target() s2s.Target {
