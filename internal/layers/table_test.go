@@ -24,7 +24,7 @@ var layers = []layer{
 	{path: "transport", imports: []string{"wire", "internal/session", "internal/packet", "internal/udp", "internal/handshake", "actor"}, tests: []string{"client", "internal/simnet", "internal/reliable"}},
 	{path: "peers", imports: []string{"wire", "internal/session", "internal/inbox", "actor", "transport"}, tests: []string{"client"}},
 	{path: "groups", imports: []string{"wire", "internal/packet", "internal/session", "actor", "transport", "peers"}, tests: []string{"client"}},
-	{path: "s2s", imports: []string{"wire", "internal/session", "internal/arbiter", "internal/inbox", "actor", "transport", "peers"}},
+	{path: "s2s", imports: []string{"wire", "internal/session", "internal/arbiter", "internal/inbox", "actor", "transport"}, tests: []string{"internal/simnet"}},
 	{path: "", imports: []string{"wire", "internal/session", "actor", "transport", "peers", "groups", "s2s"}, tests: []string{"client"}},
 
 	{path: "samples", imports: public},
