@@ -30,7 +30,7 @@ var (
 	// does not speak UDP.
 	ErrNoPair = fmt.Errorf("%w: no pair with that member", ErrNotDirect)
 	// ErrNotAsked says that the server waits for no answer, or has had it.
-	ErrNotAsked = errors.New("client: no answer is awaited")
+	ErrNotAsked = session.ErrNotAsked
 	// ErrPin says that a server is not the one that Config.Pin names.
 	ErrPin = errors.New("client: the server's key is not the pinned one")
 )

@@ -127,8 +127,8 @@ func (s *shake) run() {
 	defer cancel()
 	tc := tls.Server(shakeConn{s.conn}, l.tls)
 	err := tc.HandshakeContext(ctx)
-	if err == nil && tc.ConnectionState().NegotiatedProtocol != ALPN {
-		err = errALPN
+	if err == nil {
+		err = t.checkALPN(tc)
 	}
 	if err != nil {
 		t.broken(l.url, s.key.addr, err)

@@ -20,14 +20,14 @@ func TestNames(t *testing.T) {
 		t.Error(got)
 	}
 	kinds := map[string]bool{}
-	for k := range Kind(32) {
+	for k := range Kind(64) {
 		if known(k) || k == KindSequenced || k == KindRelay { // which are no protobuf messages
 			kinds[k.String()] = true
 		} else if k.String() != "kind "+strconv.Itoa(int(k)) {
 			t.Errorf("kind %d is %v", k, k)
 		}
 	}
-	if len(kinds) != 25 {
+	if len(kinds) != 28 {
 		t.Errorf("%d names of kinds: %v", len(kinds), kinds)
 	}
 	paths := map[string]bool{}

@@ -3303,6 +3303,262 @@ func (x *GroupSet) GetExpect() *Params {
 	return nil
 }
 
+// LinkHello opens a connection between two servers: the dialler's first frame,
+// where servers are expected.
+type LinkHello struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"` // 1
+	App           string                 `protobuf:"bytes,2,opt,name=app,proto3" json:"app,omitempty"`
+	From          string                 `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`                 // the sender's name, as its certificate has it
+	To            string                 `protobuf:"bytes,4,opt,name=to,proto3" json:"to,omitempty"`                     // the receiver's
+	Incarnation   uint64                 `protobuf:"fixed64,5,opt,name=incarnation,proto3" json:"incarnation,omitempty"` // of the sender's process: a later one of that name has a higher number
+	Generation    uint64                 `protobuf:"fixed64,6,opt,name=generation,proto3" json:"generation,omitempty"`   // from the higher name: of the last link of the two that the sender has seen, 0: none
+	Dial          uint64                 `protobuf:"fixed64,7,opt,name=dial,proto3" json:"dial,omitempty"`               // counts the sender's dials to the receiver for app
+	Over          uint64                 `protobuf:"fixed64,8,opt,name=over,proto3" json:"over,omitempty"`               // from the higher name: the receiver's last dial that is over and never was the link, 0: none
+	Payload       []byte                 `protobuf:"bytes,9,opt,name=payload,proto3" json:"payload,omitempty"`           // for the application
+	Features      uint64                 `protobuf:"fixed64,10,opt,name=features,proto3" json:"features,omitempty"`      // bits offered; none so far
+	Sdk           string                 `protobuf:"bytes,11,opt,name=sdk,proto3" json:"sdk,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LinkHello) Reset() {
+	*x = LinkHello{}
+	mi := &file_wire_troupe_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinkHello) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinkHello) ProtoMessage() {}
+
+func (x *LinkHello) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_troupe_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinkHello.ProtoReflect.Descriptor instead.
+func (*LinkHello) Descriptor() ([]byte, []int) {
+	return file_wire_troupe_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *LinkHello) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *LinkHello) GetApp() string {
+	if x != nil {
+		return x.App
+	}
+	return ""
+}
+
+func (x *LinkHello) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *LinkHello) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *LinkHello) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *LinkHello) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *LinkHello) GetDial() uint64 {
+	if x != nil {
+		return x.Dial
+	}
+	return 0
+}
+
+func (x *LinkHello) GetOver() uint64 {
+	if x != nil {
+		return x.Over
+	}
+	return 0
+}
+
+func (x *LinkHello) GetPayload() []byte {
+	if x != nil {
+		return x.Payload
+	}
+	return nil
+}
+
+func (x *LinkHello) GetFeatures() uint64 {
+	if x != nil {
+		return x.Features
+	}
+	return 0
+}
+
+func (x *LinkHello) GetSdk() string {
+	if x != nil {
+		return x.Sdk
+	}
+	return ""
+}
+
+// LinkWelcome answers it.
+type LinkWelcome struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	Incarnation   uint64                 `protobuf:"fixed64,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Generation    uint64                 `protobuf:"fixed64,3,opt,name=generation,proto3" json:"generation,omitempty"` // of the link that this connection is now; 0, from the higher name: Confirm decides
+	Reply         []byte                 `protobuf:"bytes,4,opt,name=reply,proto3" json:"reply,omitempty"`             // the application's response object
+	Features      uint64                 `protobuf:"fixed64,5,opt,name=features,proto3" json:"features,omitempty"`     // bits in force
+	Datagrams     *Datagrams             `protobuf:"bytes,6,opt,name=datagrams,proto3" json:"datagrams,omitempty"`     // on s2s+udp://
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LinkWelcome) Reset() {
+	*x = LinkWelcome{}
+	mi := &file_wire_troupe_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinkWelcome) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinkWelcome) ProtoMessage() {}
+
+func (x *LinkWelcome) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_troupe_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinkWelcome.ProtoReflect.Descriptor instead.
+func (*LinkWelcome) Descriptor() ([]byte, []int) {
+	return file_wire_troupe_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *LinkWelcome) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *LinkWelcome) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *LinkWelcome) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *LinkWelcome) GetReply() []byte {
+	if x != nil {
+		return x.Reply
+	}
+	return nil
+}
+
+func (x *LinkWelcome) GetFeatures() uint64 {
+	if x != nil {
+		return x.Features
+	}
+	return 0
+}
+
+func (x *LinkWelcome) GetDatagrams() *Datagrams {
+	if x != nil {
+		return x.Datagrams
+	}
+	return nil
+}
+
+// Confirm makes a connection that was welcomed without a generation the link.
+type Confirm struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Generation    uint64                 `protobuf:"fixed64,1,opt,name=generation,proto3" json:"generation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Confirm) Reset() {
+	*x = Confirm{}
+	mi := &file_wire_troupe_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Confirm) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Confirm) ProtoMessage() {}
+
+func (x *Confirm) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_troupe_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Confirm.ProtoReflect.Descriptor instead.
+func (*Confirm) Descriptor() ([]byte, []int) {
+	return file_wire_troupe_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *Confirm) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
 var File_wire_troupe_proto protoreflect.FileDescriptor
 
 const file_wire_troupe_proto_rawDesc = "" +
@@ -3548,7 +3804,35 @@ const file_wire_troupe_proto_rawDesc = "" +
 	"\x05group\x18\x01 \x01(\x06R\x05group\x12\x18\n" +
 	"\arequest\x18\x02 \x01(\rR\arequest\x12#\n" +
 	"\x03set\x18\x03 \x01(\v2\x11.troupe.v1.ParamsR\x03set\x12)\n" +
-	"\x06expect\x18\x04 \x01(\v2\x11.troupe.v1.ParamsR\x06expectB)Z'github.com/troupe-go/troupe/wire/wirepbb\x06proto3"
+	"\x06expect\x18\x04 \x01(\v2\x11.troupe.v1.ParamsR\x06expect\"\x8d\x02\n" +
+	"\tLinkHello\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\rR\aversion\x12\x10\n" +
+	"\x03app\x18\x02 \x01(\tR\x03app\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x04 \x01(\tR\x02to\x12 \n" +
+	"\vincarnation\x18\x05 \x01(\x06R\vincarnation\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x06 \x01(\x06R\n" +
+	"generation\x12\x12\n" +
+	"\x04dial\x18\a \x01(\x06R\x04dial\x12\x12\n" +
+	"\x04over\x18\b \x01(\x06R\x04over\x12\x18\n" +
+	"\apayload\x18\t \x01(\fR\apayload\x12\x1a\n" +
+	"\bfeatures\x18\n" +
+	" \x01(\x06R\bfeatures\x12\x10\n" +
+	"\x03sdk\x18\v \x01(\tR\x03sdk\"\xc9\x01\n" +
+	"\vLinkWelcome\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from\x12 \n" +
+	"\vincarnation\x18\x02 \x01(\x06R\vincarnation\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x03 \x01(\x06R\n" +
+	"generation\x12\x14\n" +
+	"\x05reply\x18\x04 \x01(\fR\x05reply\x12\x1a\n" +
+	"\bfeatures\x18\x05 \x01(\x06R\bfeatures\x122\n" +
+	"\tdatagrams\x18\x06 \x01(\v2\x14.troupe.v1.DatagramsR\tdatagrams\")\n" +
+	"\aConfirm\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x01 \x01(\x06R\n" +
+	"generationB)Z'github.com/troupe-go/troupe/wire/wirepbb\x06proto3"
 
 var (
 	file_wire_troupe_proto_rawDescOnce sync.Once
@@ -3562,7 +3846,7 @@ func file_wire_troupe_proto_rawDescGZIP() []byte {
 	return file_wire_troupe_proto_rawDescData
 }
 
-var file_wire_troupe_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
+var file_wire_troupe_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
 var file_wire_troupe_proto_goTypes = []any{
 	(*Value)(nil),        // 0: troupe.v1.Value
 	(*Values)(nil),       // 1: troupe.v1.Values
@@ -3608,6 +3892,9 @@ var file_wire_troupe_proto_goTypes = []any{
 	(*PairPath)(nil),     // 41: troupe.v1.PairPath
 	(*Hint)(nil),         // 42: troupe.v1.Hint
 	(*GroupSet)(nil),     // 43: troupe.v1.GroupSet
+	(*LinkHello)(nil),    // 44: troupe.v1.LinkHello
+	(*LinkWelcome)(nil),  // 45: troupe.v1.LinkWelcome
+	(*Confirm)(nil),      // 46: troupe.v1.Confirm
 }
 var file_wire_troupe_proto_depIdxs = []int32{
 	1,  // 0: troupe.v1.Value.list:type_name -> troupe.v1.Values
@@ -3646,11 +3933,12 @@ var file_wire_troupe_proto_depIdxs = []int32{
 	39, // 33: troupe.v1.Punch.peer:type_name -> troupe.v1.Candidates
 	13, // 34: troupe.v1.GroupSet.set:type_name -> troupe.v1.Params
 	13, // 35: troupe.v1.GroupSet.expect:type_name -> troupe.v1.Params
-	36, // [36:36] is the sub-list for method output_type
-	36, // [36:36] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	21, // 36: troupe.v1.LinkWelcome.datagrams:type_name -> troupe.v1.Datagrams
+	37, // [37:37] is the sub-list for method output_type
+	37, // [37:37] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_wire_troupe_proto_init() }
@@ -3692,7 +3980,7 @@ func file_wire_troupe_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wire_troupe_proto_rawDesc), len(file_wire_troupe_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   44,
+			NumMessages:   47,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
