@@ -70,6 +70,7 @@ func newKeeper(l *Link) *keeper {
 	k.arb = arbiter.New(arbiter.Config{
 		Lower: cfg.Name < l.key.name, Incarnation: k.incarnation,
 		RedialMin: cfg.RedialMin, RedialMax: cfg.RedialMax, Random: rand.Float64,
+		Tentative: cfg.Limits.HandshakeTimeout,
 	})
 	return k
 }

@@ -31,8 +31,9 @@ var layers = []layer{
 	{path: "bench", imports: append([]string{"internal/udp"}, public...)}, // its bare forwarder reads and writes as we do
 	{path: "internal/layers"},
 	{path: "internal/docs"},
-	{path: "internal/natlab", imports: []string{"wire", "client", "actor", "transport", "peers", "groups", ""}, tests: []string{"internal/reliable"}},
-	{path: "internal/endtoend", tests: append([]string{"internal/session", "internal/simnet"}, public...)},
+	{path: "internal/linklab", imports: []string{"wire", "s2s", ""}}, // for tests
+	{path: "internal/natlab", imports: []string{"wire", "client", "actor", "transport", "peers", "groups", ""}, tests: []string{"internal/reliable", "internal/linklab"}},
+	{path: "internal/endtoend", tests: append([]string{"internal/session", "internal/simnet", "internal/linklab"}, public...)},
 }
 
 var public = []string{"wire", "client", "actor", "transport", "peers", "groups", "s2s", ""}
