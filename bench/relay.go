@@ -19,8 +19,8 @@ const (
 
 // The lengths of Troupe's datagrams with an update, as they leave the server.
 const (
-	relaySize     = 128
-	relayPairSize = 161
+	relaySize     = 130
+	relayPairSize = 163
 )
 
 // relay is the work of passing on what players do: in groups of ten each tells
