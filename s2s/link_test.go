@@ -148,8 +148,7 @@ func TestLinkFunction(t *testing.T) {
 			return master.behavior(), nil
 		}})
 		game := w.server("game", s2s.Config{})
-		to := game.target()
-		to = s2s.Target{Name: "master", URL: master.target().URL, Payload: []byte("x")}
+		to := s2s.Target{Name: "master", URL: master.target().URL, Payload: []byte("x")}
 		l := game.dialTarget(to)
 		w.linked(master, game)
 		game.want("started", "failed 1 code 123: not yet", "failed 2 internal error: ", "failed 3 refused by the application: ",

@@ -29,7 +29,7 @@ const maxTargets = 4096
 //	8  group    fixed64
 //	9  to       repeated fixed64  at most 256 in what a server takes; none is every member
 //	13 sequence uint32            of a sequenced message, as in GroupMessage
-//	14 except   repeated fixed64  with no to: members that have it already, likewise
+//	14 except   repeated fixed64  with no to: members that have it already, at most 64
 type GroupSend struct {
 	Code     uint16
 	Delivery Delivery

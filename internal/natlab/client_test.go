@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"os"
 	"sync/atomic"
@@ -108,8 +107,7 @@ func beClient(server, pin, pair string, say *sayer) error {
 	return c.Close()
 }
 
-// exchange sends the messages, and more until it is enough; the server's word of
-// the pair may come behind that of the join.
+// exchange sends the messages, and more until it is enough.
 func exchange(g *client.Group, to wire.ID, enough <-chan struct{}, say *sayer) {
 	for n := 0; ; n++ {
 		select {
@@ -120,20 +118,12 @@ func exchange(g *client.Group, to wire.ID, enough <-chan struct{}, say *sayer) {
 			}
 		default:
 		}
-		for {
-			p := make([]byte, 64)
-			binary.BigEndian.PutUint32(p, uint32(n))
-			binary.BigEndian.PutUint64(p[4:], uint64(time.Now().UnixNano()))
-			err := g.SendTo(to, 1, wire.Payload(p), wire.Reliable)
-			if err == nil {
-				break
-			}
-			if !errors.Is(err, client.ErrNoPair) {
-				say.word(word{What: "fault", Text: err.Error(), Number: n})
-				return
-			}
-			say.word(word{What: "no pair", Number: n})
-			time.Sleep(pause)
+		p := make([]byte, 64)
+		binary.BigEndian.PutUint32(p, uint32(n))
+		binary.BigEndian.PutUint64(p[4:], uint64(time.Now().UnixNano()))
+		if err := g.SendTo(to, 1, wire.Payload(p), wire.Reliable); err != nil {
+			say.word(word{What: "fault", Text: err.Error(), Number: n})
+			return
 		}
 		time.Sleep(pause)
 	}
