@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/troupe-go/troupe/internal/linklab"
 )
 
 // The test binary runs itself in the namespaces, as one of these.
@@ -30,6 +32,9 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	if linklab.Main() { // a server for the tests of links
+		return
+	}
 	flag.Parse()
 	say := &sayer{to: json.NewEncoder(os.Stdout)}
 	var err error
