@@ -1,7 +1,6 @@
 package s2s
 
 import (
-
 	"github.com/troupe-go/troupe/wire"
 )
 

@@ -15,7 +15,7 @@ import (
 func (in *internet) let(from, to *line, through bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.cuts[way{from, to}] = !through
+	in.roadLocked(from, to).cut = !through
 }
 
 // office is a server's: a host on the internet.
@@ -34,7 +34,7 @@ func newOffice(t *testing.T, in *internet, at string) *office {
 		t.Fatal(err)
 	}
 	t.Cleanup(o.ns.close)
-	if o.line, err = in.attach(o.ns, 0, o.at); err != nil {
+	if o.line, err = in.attach(o.ns, []netip.Addr{o.at}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(o.line.close)
@@ -65,6 +65,9 @@ func (o *office) run(t *testing.T, dir, name string, dial ...string) *linklab.Pr
 // TestLinks has two servers on the internet lose each other in every way that a
 // network or a machine can bring about. Both dial.
 func TestLinks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes four minutes")
+	}
 	needs(t)
 	in := newInternet(5*time.Millisecond, *loss)
 	t.Cleanup(in.wg.Wait)
