@@ -107,7 +107,7 @@ func newLab(t *testing.T) *lab {
 			t.Logf("the server said %s", l.server.said.String())
 		}
 	})
-	if !eventually(patience, func() bool { return l.server.count("pin") > 0 }) {
+	if !eventually(patience, func() bool { return len(l.server.told("pin")) > 0 }) {
 		t.Fatalf("the server does not listen: %s", l.server.said.String())
 	}
 	l.pin = l.server.told("pin")[0].Text

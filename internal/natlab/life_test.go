@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -47,7 +48,7 @@ const maxStall = 8 * time.Second
 type ordeal struct {
 	meeting
 	begun time.Time // the accident
-	again time.Time // when it was overcome
+	over  time.Time // when it was overcome
 }
 
 // Whatever becomes of a pair's path while messages flow, none of them is lost,
@@ -73,9 +74,9 @@ func TestPathLife(t *testing.T) {
 	var table strings.Builder
 	fmt.Fprintf(&table, "median (max) ms\n| what happens | nothing came for | over after |\n|---|---|---|\n")
 	for _, a := range accidents {
-		var stalls, again []time.Duration
+		var stalls, lasted []time.Duration
 		for _, o := range ordeals[a.name] {
-			stalls, again = append(stalls, o.stall()), append(again, o.again.Sub(o.begun))
+			stalls, lasted = append(stalls, o.stall()), append(lasted, o.over.Sub(o.begun))
 			if o.stall() > maxStall {
 				o.fault("nothing came for %v", o.stall())
 			}
@@ -84,7 +85,7 @@ func TestPathLife(t *testing.T) {
 			}
 		}
 		if len(stalls) > 0 {
-			fmt.Fprintf(&table, "| %s | %s | %s |\n", a.name, spread(stalls), spread(again))
+			fmt.Fprintf(&table, "| %s | %s | %s |\n", a.name, spread(stalls), spread(lasted))
 		}
 	}
 	t.Log(table.String())
@@ -105,7 +106,7 @@ func (l *lab) befall(a accident) *ordeal {
 		tk.messages = max(tk.messages, 2000)
 	}
 	m, ok := l.begin(tk)
-	o := &ordeal{meeting: *m}
+	o := &ordeal{meeting: *m, begun: m.joined, over: m.joined}
 	if ok {
 		l.suffer(o, a)
 	}
@@ -123,7 +124,7 @@ func (l *lab) suffer(o *ordeal, a accident) {
 	if err := a.happen(l, o); err != nil {
 		o.fault("%v", err)
 	}
-	o.again = time.Now()
+	o.over = time.Now()
 	time.Sleep(500 * time.Millisecond) // for what unsettles it
 	for _, p := range o.ends {
 		if err := p.do(doEnough); err != nil {
@@ -138,11 +139,9 @@ func (l *lab) suffer(o *ordeal, a accident) {
 func (o *ordeal) stall() (longest time.Duration) {
 	for _, p := range o.ends {
 		last := o.begun
-		for _, w := range p.told("message") {
-			if w.At.After(last) {
-				longest = max(longest, w.At.Sub(last))
-				last = w.At
-			}
+		for _, w := range p.toldSince("message", o.begun) {
+			longest = max(longest, w.At.Sub(last))
+			last = w.At
 		}
 	}
 	return longest
@@ -152,7 +151,9 @@ func (o *ordeal) stall() (longest time.Duration) {
 func (o *ordeal) story() string {
 	var b strings.Builder
 	for i, p := range o.ends {
-		for _, w := range p.all(func(w word) bool { return w.What != "message" && w.At.After(o.begun) }) {
+		all := slices.Concat(p.toldSince("path", o.begun), p.toldSince("udp", o.begun), p.toldSince("closed", o.begun), p.toldSince("fault", o.begun))
+		slices.SortFunc(all, func(a, b word) int { return a.At.Compare(b.At) })
+		for _, w := range all {
 			fmt.Fprintf(&b, "\nend %d after %v: %s %v %s", i, w.At.Sub(o.begun), w.What, w.Direct, w.Text)
 		}
 	}
@@ -187,7 +188,7 @@ func serverAway(l *lab, o *ordeal) error {
 	}
 	time.Sleep(6 * time.Second)
 	for _, p := range o.ends {
-		if told := p.all(func(w word) bool { return w.What == "path" && !w.Direct && w.At.After(o.begun) }); len(told) > 0 {
+		if told := p.toldSince("path", o.begun); slices.ContainsFunc(told, func(w word) bool { return !w.Direct }) {
 			return fmt.Errorf("without the server the path is left: %v", told)
 		}
 	}

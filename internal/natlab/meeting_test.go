@@ -73,7 +73,7 @@ func hasNoPath(p *program) bool { return !hasPath(p) }
 // heardAll reports whether both ends have got everything.
 func (m *meeting) heardAll() bool {
 	for i, p := range m.ends {
-		if n, all := m.sent(1 - i); !all || p.count("message") < n {
+		if n, all := m.sent(1 - i); !all || len(p.told("message")) < n {
 			return false
 		}
 	}
@@ -82,10 +82,10 @@ func (m *meeting) heardAll() bool {
 
 // sent is how many messages an end has sent, once it has sent all.
 func (m *meeting) sent(end int) (n int, all bool) {
-	if m.ends[end].count("sent") == 0 {
-		return 0, false
+	if told := m.ends[end].told("sent"); len(told) > 0 {
+		return told[0].Number, true
 	}
-	return m.ends[end].told("sent")[0].Number, true
+	return 0, false
 }
 
 var met atomic.Int32 // pairs
@@ -103,16 +103,17 @@ func (l *lab) begin(tk talk) (m *meeting, ok bool) {
 		}
 		m.ends[i] = p
 	}
-	if !eventually(2*patience, m.both(func(p *program) bool { return p.count("join") > 0 })) {
+	if !eventually(2*patience, m.both(func(p *program) bool { return len(p.told("join")) > 0 })) {
 		m.fault("no group: %s%s", &m.ends[0].said, &m.ends[1].said)
 		return m, false
 	}
 	eventually(patience, func() bool { // the server has told it, but we may not have read it
-		made := l.server.all(func(w word) bool { return w.What == "group" && w.Pair == name })
-		if len(made) > 0 {
-			m.made = made[0].At
+		for _, w := range l.server.told("group") {
+			if w.Pair == name {
+				m.made = w.At
+			}
 		}
-		return len(made) > 0
+		return !m.made.IsZero()
 	})
 	m.joined = later(m.ends[0].told("join")[0].At, m.ends[1].told("join")[0].At)
 	for i, p := range m.ends {
@@ -169,15 +170,10 @@ func (l *lab) watch(m *meeting) {
 		m.fault("direct before a probe can have come back: %v", m.fromProbe)
 	}
 	for i, packets := range m.packets { // some messages share one
-		if n := m.ends[1-i].heardSince(since.Add(100 * time.Millisecond)); packets < n/4 {
+		if n := len(m.ends[1-i].toldSince("message", since.Add(time.Second))); packets < n/4 {
 			m.fault("direct, but there went %d packets for %d messages", packets, n)
 		}
 	}
-}
-
-// heardSince counts messages that were sent since.
-func (p *program) heardSince(t time.Time) int {
-	return len(p.all(func(w word) bool { return w.What == "message" && w.At.Add(-w.Took).After(t) }))
 }
 
 // look reads what the ends have told.
@@ -197,7 +193,7 @@ func (m *meeting) look() {
 		if n, all := m.sent(1 - i); !all || len(got) != n || n < m.messages {
 			m.fault("%d messages arrived, of %d, at least %d; all are sent: %v", len(got), n, m.messages, all)
 		}
-		for _, w := range append(p.told("fault"), p.told("closed")...) {
+		for _, w := range slices.Concat(p.told("fault"), p.told("closed")) {
 			m.fault("%s %s %d", w.What, w.Text, w.Number)
 		}
 		m.at[i] = p.path().Addr()

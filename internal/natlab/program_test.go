@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -82,9 +83,8 @@ type program struct {
 	heard chan struct{} // closed at the end of its output
 	said  errorText
 
-	mu     sync.Mutex
-	words  []word
-	counts map[string]int // of them
+	mu    sync.Mutex
+	words map[string][]word // by what they tell
 }
 
 // errorText keeps the beginning of what a program has to complain about.
@@ -107,7 +107,7 @@ func (e *errorText) String() string {
 }
 
 func start(n *namespace, args ...string) (*program, error) {
-	p := &program{heard: make(chan struct{}), counts: make(map[string]int)}
+	p := &program{heard: make(chan struct{}), words: make(map[string][]word)}
 	p.cmd = exec.Command("/proc/self/exe", args...)
 	p.cmd.Stderr = &p.said
 	var err error
@@ -129,8 +129,7 @@ func start(n *namespace, args ...string) (*program, error) {
 				return
 			}
 			p.mu.Lock()
-			p.words = append(p.words, w)
-			p.counts[w.What]++
+			p.words[w.What] = append(p.words[w.What], w)
 			p.mu.Unlock()
 		}
 	}()
@@ -160,27 +159,23 @@ func (p *program) stop() error {
 	return nil
 }
 
-// all are the words so far that f likes.
-func (p *program) all(f func(word) bool) (out []word) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, w := range p.words {
-		if f(w) {
-			out = append(out, w)
-		}
+// told are the words of one sort so far; of a program that did not start there
+// are none.
+func (p *program) told(what string) []word {
+	if p == nil {
+		return nil
 	}
-	return out
-}
-
-// count is how many words of one sort there are.
-func (p *program) count(what string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.counts[what]
+	return slices.Clip(p.words[what]) // whose words don't change any more
 }
 
-// told are the words of one sort.
-func (p *program) told(what string) []word { return p.all(func(w word) bool { return w.What == what }) }
+// toldSince are those of a time after another.
+func (p *program) toldSince(what string, t time.Time) []word {
+	all := p.told(what)
+	i, _ := slices.BinarySearchFunc(all, t, func(w word, t time.Time) int { return w.At.Compare(t) })
+	return all[i:]
+}
 
 // path is where the other client is reached now, directly; not valid where it is
 // not.
