@@ -17,7 +17,8 @@ var layers = []layer{
 	{path: "internal/arbiter"},
 	{path: "internal/simnet"}, // for tests
 	{path: "internal/session", imports: []string{"wire", "internal/packet", "internal/udp", "internal/reliable", "internal/link"}, tests: []string{"internal/simnet"}},
-	{path: "client", imports: []string{"wire", "internal/session", "internal/packet", "internal/udp", "internal/handshake", "internal/link"}, tests: []string{"internal/simnet"}},
+	{path: "internal/knock", imports: []string{"wire", "internal/session", "internal/packet", "internal/handshake"}},
+	{path: "client", imports: []string{"wire", "internal/session", "internal/packet", "internal/udp", "internal/handshake", "internal/knock", "internal/link"}, tests: []string{"internal/simnet"}},
 
 	{path: "actor"},
 	{path: "internal/inbox", imports: []string{"wire", "internal/session", "actor"}, tests: []string{"internal/reliable"}},
