@@ -1,10 +1,6 @@
 package s2s
 
-import (
-	"log/slog"
-
-	"github.com/troupe-go/troupe/wire"
-)
+import "github.com/troupe-go/troupe/wire"
 
 // Behavior handles a link's messages, one at a time. It may block: the link lives
 // on, and what comes waits.
@@ -55,9 +51,4 @@ type Closed struct {
 
 func downOf(why *CloseError) Down {
 	return Down{Code: why.Code, Text: why.Text, Remote: why.Remote, Err: why}
-}
-
-// attrs are why in a line of the log.
-func attrs(why *CloseError) []any {
-	return []any{slog.String("code", why.Code.String()), slog.String("text", why.Text), slog.Bool("remote", why.Remote)}
 }

@@ -287,7 +287,7 @@ func TestKeepQueued(t *testing.T) {
 			}
 			time.Sleep(5*time.Second - 1)
 			wantErr(t, l.Event(1, wire.Payload(make([]byte, 990)), wire.Reliable), s2s.ErrOverloaded)
-			time.Sleep(2)
+			time.Sleep(2 * time.Nanosecond)
 			for i := range 6 {
 				wantErr(t, l.Event(1, text(fmt.Sprint(i)), wire.Reliable), nil)
 				time.Sleep(900 * time.Millisecond)

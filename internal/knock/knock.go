@@ -12,6 +12,7 @@ import (
 	"github.com/troupe-go/troupe/internal/handshake"
 	"github.com/troupe-go/troupe/internal/packet"
 	"github.com/troupe-go/troupe/internal/session"
+	"github.com/troupe-go/troupe/internal/udp"
 	"github.com/troupe-go/troupe/wire"
 	"github.com/troupe-go/troupe/wire/wirepb"
 )
@@ -39,6 +40,14 @@ type Knocker struct {
 	knocks  map[[8]byte]chan<- Door // HELLOs that wait for a COOKIE
 	shaking *handshake.Conn         // nil while there is no handshake
 	nonce   [8]byte                 // of it
+}
+
+// New takes a socket over and begins to read it. Its endpoint's Close closes it.
+func New(pc net.PacketConn, env *session.Env) *Knocker {
+	k := new(Knocker)
+	k.End = session.NewEndpoint(udp.New(pc), env, session.EndpointConfig{Stranger: k.Stranger})
+	k.End.Start()
+	return k
 }
 
 // Door is the answer to a HELLO.
