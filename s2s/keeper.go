@@ -118,6 +118,7 @@ func (k *keeper) Receive(c *actor.Context) {
 		return
 	}
 	k.step(c, now)
+	k.hello = nil
 	if k.alone && k.unread == 0 { // what was queued has left: another link may be begun
 		c.Stop()
 	}

@@ -62,7 +62,8 @@ func New(sys *actor.System, cfg Config) (*Links, error) {
 	var err error
 	ls.transport, err = transport.NewProtocol(sys, transport.Config{
 		Limits: cfg.Limits, TLS: cfg.acceptorTLS(), AllowPlaintext: cfg.AllowPlaintext, Logger: cfg.Logger,
-		SecondPort: -1, // servers need not know of what kind a NAT is
+		SecondPort: -1,                 // servers need not know of what kind a NAT is
+		Hosts:      []string{cfg.Name}, // of WebSockets, besides IP literals
 	}, transport.Protocol{Scheme: Scheme, ALPN: alpn, Subprotocol: subprotocol, Control: tuneSocket, Take: ls.take})
 	if err != nil {
 		indexOf(sys).links.Store(nil)
