@@ -106,7 +106,7 @@ func (c *Client) pairUp(m *wirepb.Pair) error {
 		return nil
 	}
 	pr := &pair{c: c, id: wire.ID(m.Member), slot: m.Slot}
-	s, err := c.session.NewPair(pr.id, c.pairs.env, p.end, session.PairConfig{
+	s, err := c.session.NewPair(pr.id, c.pairs.env, p.End, session.PairConfig{
 		Secret: packet.Secret(m.Secret), Key: m.Id, Self: packet.ID(m.Receiver), Peer: packet.ID(m.Sender), Higher: m.Role == 1,
 		Slot: m.Slot, Path: link.Config{Loopback: c.loopback(), Birthday: c.cfg.Birthday, RelayRatio: c.cfg.RelayRatio}, Info: c.self(), RelayOnly: c.cfg.RelayOnly, Changed: pr.changed, Spread: pr.spread,
 	})

@@ -83,7 +83,7 @@ func (c *Client) datagrams(s *Stats) Datagrams {
 		d.RTT, d.Deviation = s.RTT, s.Deviation
 	}
 	if p := c.port.Load(); p != nil {
-		sock, end := p.sock.Stats(), p.end.Counts()
+		sock, end := p.sock.Stats(), p.End.Counts()
 		d.In, d.Out, d.Dropped = sock.In, sock.Out, sock.Dropped+end.Dropped.Load()
 		d.Duplicates, d.Forged = end.Replayed.Load(), end.Forged.Load()
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/troupe-go/troupe/actor"
 	"github.com/troupe-go/troupe/internal/session"
 	"github.com/troupe-go/troupe/transport"
@@ -18,9 +20,10 @@ import (
 )
 
 const (
-	maxPayload = 60 << 10      // bytes of a Target's payload
-	sdk        = "troupe-go"   // this library in the other server's logs
-	maxHello   = wire.MaxFrame // bytes of a first frame
+	maxPayload         = 60 << 10      // bytes of a Target's payload, or of a reply
+	maxDatagramPayload = 8 << 10       // of those where a handshake's stream over datagrams carries them
+	maxHello           = wire.MaxFrame // bytes of a first frame
+	sdk                = "troupe-go"   // this library in the other server's logs
 )
 
 // hello is another server's dial, for the keeper to decide on.
@@ -41,8 +44,8 @@ func (h *hello) decide(err error) { h.verdict <- err }
 
 // open answers the hello.
 func (h *hello) open(incarnation, generation uint64) (*session.Session, error) {
-	return h.arrival.Open(wire.KindLinkWelcome, &wirepb.LinkWelcome{
-		From: h.name, Incarnation: incarnation, Generation: generation, Reply: h.reply,
+	return h.arrival.Open(wire.KindLinkWelcome, func(dg *wirepb.Datagrams) proto.Message {
+		return &wirepb.LinkWelcome{From: h.name, Incarnation: incarnation, Generation: generation, Reply: h.reply, Datagrams: dg}
 	})
 }
 

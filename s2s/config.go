@@ -53,9 +53,12 @@ type Config struct {
 	// FrameLimit, PingInterval and IdleTimeout are not used.
 	Limits transport.Limits
 
-	// DialContext opens connections; nil means a net.Dialer.
-	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
-	Logger      *slog.Logger // nil discards
+	// DialContext opens connections; nil means a net.Dialer. ListenPacket opens the
+	// socket of a link by UDP; nil means one of the system's on any port.
+	DialContext  func(ctx context.Context, network, address string) (net.Conn, error)
+	ListenPacket func(ctx context.Context) (net.PacketConn, error)
+
+	Logger *slog.Logger // nil discards
 }
 
 func (c Config) withDefaults() Config {
@@ -76,6 +79,11 @@ func (c Config) withDefaults() Config {
 	c.Limits.FrameLimit, c.Limits.PingInterval, c.Limits.IdleTimeout = 0, -1, -1 // a link's keeper pings
 	if c.DialContext == nil {
 		c.DialContext = (&net.Dialer{KeepAlive: -1, Control: tuneSocket}).DialContext
+	}
+	if c.ListenPacket == nil {
+		c.ListenPacket = func(ctx context.Context) (net.PacketConn, error) {
+			return new(net.ListenConfig).ListenPacket(ctx, "udp", ":0")
+		}
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -127,10 +135,10 @@ func (c *Config) knows(app string) bool { return app == "" || slices.Contains(c.
 
 // Target is a server to link with.
 type Target struct {
-	URL     string // s2s+tls://host:port, s2s+tcp://host:port, s2s+wss://host:port/path or s2s+ws://host:port/path
+	URL     string // s2s+tls://host:port; or s2s+tcp, s2s+udp, and with a path behind them s2s+wss, s2s+ws
 	Name    string // of the server there
 	App     string // the application of the link
-	Payload []byte // for the other server's Config.Link, at most 60 KiB
+	Payload []byte // for the other server's Config.Link, at most 60 KiB; by UDP it, and the reply, have 8 KiB
 }
 
 // check judges a target and parses its URL, without the s2s+.
@@ -141,11 +149,19 @@ func (c *Config) check(t *Target) (*url.URL, error) {
 	if t.Name == c.Name {
 		return nil, fmt.Errorf("s2s: %s is this server itself", t.Name)
 	}
-	if len(t.Payload) > maxPayload {
-		return nil, fmt.Errorf("s2s: payload of %d bytes, at most %d are allowed", len(t.Payload), maxPayload)
-	}
 	if err := checkApp(t.App); err != nil {
 		return nil, err
 	}
-	return c.parse(t.URL)
+	u, err := c.parse(t.URL)
+	if err != nil {
+		return nil, err
+	}
+	limit := maxPayload
+	if u.Scheme == "udp" {
+		limit = maxDatagramPayload
+	}
+	if len(t.Payload) > limit {
+		return nil, fmt.Errorf("s2s: payload of %d bytes, at most %d are allowed", len(t.Payload), limit)
+	}
+	return u, nil
 }

@@ -18,14 +18,19 @@ import (
 // dialled is what has come of a dial.
 type dialled struct {
 	conn    arbiter.Conn
-	stream  *session.Conn
 	welcome *wirepb.LinkWelcome
 	expiry  time.Time // of the other's certificate; zero: none
 	err     error
+
+	stream *session.Conn // nil: it goes by UDP
+	socket *socket
 }
 
 // open makes a session of it.
 func (d *dialled) open(env *session.Env) *session.Session {
+	if d.socket != nil {
+		return d.socket.open(env)
+	}
 	return session.New(wire.None, d.stream, env, false)
 }
 
@@ -34,32 +39,35 @@ func (d *dialled) Release() {
 	if d.stream != nil {
 		d.stream.Close()
 	}
+	if d.socket != nil {
+		d.socket.close()
+	}
 }
 
 // dial connects and says hello.
 func (ls *Links) dial(ctx context.Context, r *route, conn arbiter.Conn, h arbiter.Hello) *dialled {
 	d := &dialled{conn: conn}
-	d.stream, d.welcome, d.err = ls.enter(ctx, r, h)
-	if d.err != nil {
-		if errors.Is(d.err, context.DeadlineExceeded) { // by the connection's clock, which may be first by a hair
-			<-ctx.Done()
-		}
-		if ctx.Err() != nil {
-			d.err = fmt.Errorf("%w (%w)", context.Cause(ctx), d.err)
-		}
-		return d
+	switch {
+	case ls.cfg.Allow != nil && !ls.cfg.Allow(r.target.Name):
+		d.err = Refuse(wire.CodeAuth, r.target.Name+" is not allowed")
+	case r.url.Scheme == "udp":
+		d.err = ls.enterUDP(ctx, d, r, h)
+	default:
+		d.err = ls.enter(ctx, d, r, h)
 	}
-	d.expiry = expiryOf(d.stream)
+	if errors.Is(d.err, context.DeadlineExceeded) { // by the connection's clock, which may be first by a hair
+		<-ctx.Done()
+	}
+	if d.err != nil && ctx.Err() != nil {
+		d.err = fmt.Errorf("%w (%w)", context.Cause(ctx), d.err)
+	}
 	return d
 }
 
-func (ls *Links) enter(ctx context.Context, r *route, h arbiter.Hello) (*session.Conn, *wirepb.LinkWelcome, error) {
-	if ls.cfg.Allow != nil && !ls.cfg.Allow(r.target.Name) {
-		return nil, nil, Refuse(wire.CodeAuth, r.target.Name+" is not allowed")
-	}
+func (ls *Links) enter(ctx context.Context, d *dialled, r *route, h arbiter.Hello) error {
 	c, err := ls.connect(ctx, r)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	stop := context.AfterFunc(ctx, func() { c.Close() }) // wakes whatever waits
 	w, err := ls.greet(ctx, c, &r.target, h)
@@ -68,9 +76,10 @@ func (ls *Links) enter(ctx context.Context, r *route, h arbiter.Hello) (*session
 	}
 	if err != nil {
 		c.Close()
-		return nil, nil, err
+		return err
 	}
-	return c, w, nil
+	d.stream, d.welcome, d.expiry = c, w, expiryOf(c)
+	return nil
 }
 
 // connect opens what carries the link.
@@ -104,10 +113,17 @@ func (ls *Links) secure(ctx context.Context, nc net.Conn, name string) (*session
 	if err != nil {
 		return nil, err
 	}
-	if tc.ConnectionState().NegotiatedProtocol != alpn {
-		return nil, fmt.Errorf("s2s: %s does not name %s in ALPN: no server's port", name, alpn)
+	if err := checkALPN(tc, name); err != nil {
+		return nil, err
 	}
 	return session.NewConn(tc), nil
+}
+
+func checkALPN(tc *tls.Conn, name string) error {
+	if tc.ConnectionState().NegotiatedProtocol == alpn {
+		return nil
+	}
+	return fmt.Errorf("s2s: %s does not name %s in ALPN: it is no server's port", name, alpn)
 }
 
 // greet says hello and judges the answer.

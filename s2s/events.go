@@ -1,8 +1,6 @@
 package s2s
 
-import (
-	"github.com/troupe-go/troupe/wire"
-)
+import "github.com/troupe-go/troupe/wire"
 
 // Behavior handles a link's messages, one at a time. It may block: the link lives
 // on, and what comes waits.

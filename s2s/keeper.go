@@ -118,6 +118,7 @@ func (k *keeper) Receive(c *actor.Context) {
 		return
 	}
 	k.step(c, now)
+	k.hello = nil
 	if k.alone && k.unread == 0 { // what was queued has left: another link may be begun
 		c.Stop()
 	}
@@ -383,7 +384,11 @@ func (k *keeper) down(c *actor.Context, o arbiter.Output) {
 	stats := &k.l.home.stats
 	stats.down.Add(1)
 	stats.up.Add(-1)
-	k.log(slog.LevelWarn, "link down", slog.Any("addr", lv.session.RemoteAddr()), slog.Any("err", why))
+	level := slog.LevelWarn
+	if why.Code == wire.CodeNormal || why.Code == wire.CodeShutdown { // somebody wants it so
+		level = slog.LevelInfo
+	}
+	k.log(level, "link down", slog.Any("addr", lv.session.RemoteAddr()), slog.Any("err", why))
 	k.l.untold.Add(1)
 	k.l.user.Force(end{lv, why})
 	k.remember(c)

@@ -148,8 +148,7 @@ func TestLinkFunction(t *testing.T) {
 			return master.behavior(), nil
 		}})
 		game := w.server("game", s2s.Config{})
-		to := s2s.Target{Name: "master", URL: master.target().URL, Payload: []byte("x")}
-		l := game.dialTarget(to)
+		game.dialTarget(s2s.Target{Name: "master", URL: master.target().URL, Payload: []byte("x")})
 		w.linked(master, game)
 		game.want("started", "failed 1 code 123: not yet", "failed 2 internal error: ", "failed 3 refused by the application: ",
 			"failed 4 internal error: ", "established dialled reply 5")
@@ -165,7 +164,6 @@ func TestLinkFunction(t *testing.T) {
 		if got := game.take(); got[len(got)-1] != "established dialled reply 6" {
 			t.Errorf("got %q", got)
 		}
-		_ = l
 	})
 }
 
@@ -427,7 +425,7 @@ func TestForget(t *testing.T) {
 func TestShutdown(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		a, b := w.server("a", s2s.Config{}), w.server("b", s2s.Config{})
-		l := a.dial(b)
+		a.dial(b)
 		w.linked(a, b)
 		wantErr(t, b.link(a).Event(1, text("last words"), wire.Reliable), nil)
 		wantErr(t, b.Shutdown(t.Context()), nil)
@@ -444,6 +442,5 @@ func TestShutdown(t *testing.T) {
 			t.Errorf("a server that stops dials: %v", err)
 		}
 		wantErr(t, b.Shutdown(t.Context()), nil)
-		_ = l
 	})
 }

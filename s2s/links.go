@@ -29,6 +29,7 @@ type Links struct {
 	epoch     time.Time
 	shelf     inbox.Shelf[message]
 	stats     counters
+	sockets   sockets
 
 	incarnation atomic.Uint64 // of the newest link
 
@@ -61,6 +62,8 @@ func New(sys *actor.System, cfg Config) (*Links, error) {
 	var err error
 	ls.transport, err = transport.NewProtocol(sys, transport.Config{
 		Limits: cfg.Limits, TLS: cfg.acceptorTLS(), AllowPlaintext: cfg.AllowPlaintext, Logger: cfg.Logger,
+		SecondPort: -1,                 // servers need not know of what kind a NAT is
+		Hosts:      []string{cfg.Name}, // of WebSockets, besides IP literals
 	}, transport.Protocol{Scheme: Scheme, ALPN: alpn, Subprotocol: subprotocol, Control: tuneSocket, Take: ls.take})
 	if err != nil {
 		indexOf(sys).links.Store(nil)
@@ -72,8 +75,8 @@ func New(sys *actor.System, cfg Config) (*Links, error) {
 	return ls, nil
 }
 
-// Listen opens a socket for s2s+tls://host:port, s2s+tcp://, s2s+wss:// or
-// s2s+ws://, as transport's Listen does for clients.
+// Listen opens a socket for s2s+tls://host:port, s2s+tcp://, s2s+wss://, s2s+ws://
+// or s2s+udp://, as transport's Listen does for clients.
 func (ls *Links) Listen(url string) (netip.AddrPort, actor.Ref, error) {
 	if ls.cfg.TLS == nil && isSecure(url) {
 		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("s2s: %s: %w", url, errNoTLS)
@@ -213,4 +216,7 @@ const stopsText = "the server stops"
 
 // Wait waits until no connection has a goroutine left, or ctx ends. It comes
 // last: when the system has stopped.
-func (ls *Links) Wait(ctx context.Context) error { return ls.transport.Wait(ctx) }
+func (ls *Links) Wait(ctx context.Context) error {
+	err := ls.transport.Wait(ctx)
+	return errors.Join(err, ls.sockets.wait(ctx))
+}

@@ -75,7 +75,8 @@ func (lv *live) flush() {
 
 // Frame implements session.Receiver.
 func (lv *live) Frame(k wire.Kind, body []byte, buf *session.Buffer) error {
-	if lv.confirm != (k == wire.KindConfirm) {
+	early := lv.confirm && lv.session.Datagrams() // what goes on other channels may overtake the Confirm
+	if lv.confirm != (k == wire.KindConfirm) && !early {
 		return &CloseError{Code: wire.CodeProtocol, Text: k.String() + " is not expected here"}
 	}
 	switch k {

@@ -11,7 +11,7 @@ import (
 
 // A link is the same whatever carries it.
 func TestSchemes(t *testing.T) {
-	for _, scheme := range []string{"tls", "tcp", "wss", "ws"} {
+	for _, scheme := range []string{"tls", "tcp", "wss", "ws", "udp"} {
 		for _, lower := range []bool{false, true} {
 			t.Run(scheme, func(t *testing.T) {
 				inWorld(t, func(t *testing.T, w *world) {

@@ -18,13 +18,13 @@ func (c *Config) parse(raw string) (*url.URL, error) {
 	if err != nil {
 		return nil, fmt.Errorf("s2s: %w", err)
 	}
-	secure := u.Scheme == "tls" || u.Scheme == "wss"
+	secure := isSecure(raw)
 	switch {
 	case !ok || !secure && u.Scheme != "tcp" && u.Scheme != "ws":
-		return nil, fmt.Errorf("s2s: %s: the schemes are s2s+tls, s2s+tcp, s2s+wss and s2s+ws", u.Redacted())
+		return nil, fmt.Errorf("s2s: %s: the schemes are s2s+tls, s2s+tcp, s2s+wss, s2s+ws and s2s+udp", u.Redacted())
 	case u.Hostname() == "" || u.Port() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return nil, fmt.Errorf("s2s: %s%s: want a host and a port", Scheme, u.Redacted())
-	case u.Path != "" && (u.Scheme == "tls" || u.Scheme == "tcp"):
+	case u.Path != "" && u.Scheme != "wss" && u.Scheme != "ws":
 		return nil, fmt.Errorf("s2s: %s%s: only WebSockets have a path", Scheme, u)
 	case secure && c.TLS == nil:
 		return nil, fmt.Errorf("s2s: %s%s: %w", Scheme, u, errNoTLS)
@@ -37,7 +37,7 @@ func (c *Config) parse(raw string) (*url.URL, error) {
 // isSecure reports whether a URL takes a certificate.
 func isSecure(raw string) bool {
 	scheme, _, _ := strings.Cut(raw, "://")
-	return scheme == Scheme+"tls" || scheme == Scheme+"wss"
+	return scheme == Scheme+"tls" || scheme == Scheme+"wss" || scheme == Scheme+"udp"
 }
 
 func isLoopback(host string) bool {

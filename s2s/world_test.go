@@ -88,6 +88,7 @@ func (w *world) serverAt(name string, cfg s2s.Config, host *simnet.Host) *server
 		cfg.Logger = slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})).With("at", name)
 	}
 	cfg.DialContext = s.dialContext
+	cfg.ListenPacket = func(context.Context) (net.PacketConn, error) { return host.ListenPacket(0) }
 	if s.Links, err = s2s.New(s.sys, cfg); err != nil {
 		w.t.Fatal(err)
 	}
@@ -112,11 +113,22 @@ func (s *server) dialContext(ctx context.Context, _, address string) (net.Conn, 
 
 func (s *server) listen(scheme string, port uint16) {
 	s.t.Helper()
+	url := scheme + "://" + s.addr(port)
+	if scheme == s2s.Scheme+"udp" {
+		socket, err := s.host.ListenPacket(port)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if _, _, err = s.ListenPacket(url, socket); err != nil {
+			s.t.Fatal(err)
+		}
+		return
+	}
 	socket, err := s.host.ListenStream(port)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if _, _, err = s.ListenOn(scheme+"://"+s.addr(port), socket); err != nil {
+	if _, _, err = s.ListenOn(url, socket); err != nil {
 		s.t.Fatal(err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/troupe-go/troupe/actor"
 	"github.com/troupe-go/troupe/internal/session"
 	"github.com/troupe-go/troupe/wire"
+	"github.com/troupe-go/troupe/wire/wirepb"
 )
 
 // Protocol is what is spoken on the connections of a Transport that is not for
@@ -54,32 +55,58 @@ type Arrival struct {
 
 	t       *Transport
 	entered netip.Addr
+	shake   *shake                          // nil for streams
+	late    func(ctx context.Context) error // says what is to be said before there is a session; nil: nothing
 }
 
-// Open makes a session of the connection, which the caller starts and closes; m
-// is its first frame. Take returns an error of it.
-func (a *Arrival) Open(k wire.Kind, m proto.Message) (*session.Session, error) {
-	frame, err := wire.MarshalFrame(nil, k, m)
-	if err != nil {
-		return nil, err
+// Open makes a session of the connection, which the caller starts and closes.
+// welcome makes its first frame; it is given how to speak UDP where that carries
+// the session. Open does not block. Take returns an error of it.
+func (a *Arrival) Open(k wire.Kind, welcome func(*wirepb.Datagrams) proto.Message) (s *session.Session, err error) {
+	if a.shake != nil {
+		var dg *wirepb.Datagrams
+		if s, dg, err = a.shake.open(wire.None); err != nil {
+			return nil, err
+		}
+		ss := s
+		a.late = func(ctx context.Context) error {
+			err := a.Send(ctx, k, welcome(dg))
+			if err == nil {
+				a.shake.session.Store(ss)
+			}
+			return err
+		}
+	} else {
+		frame, err := wire.MarshalFrame(nil, k, welcome(nil))
+		if err != nil {
+			return nil, err
+		}
+		s = session.New(wire.None, a.Conn, a.t.env, true)
+		s.PutFrame(frame, wire.Reliable) // nothing else is queued: no error
 	}
-	s := session.New(wire.None, a.Conn, a.t.env, true)
-	s.PutFrame(frame, wire.Reliable) // nothing else is queued: no error
 	t, entered := a.t, a.entered
 	s.OnEnd(func() { t.limit.leave(entered) })
 	return s, nil
 }
 
-// arrive has an arrival decided on.
-func (t *Transport) arrive(ctx context.Context, a *Arrival) {
+// arrive has an arrival decided on, and turns it away if need be.
+func (t *Transport) arrive(ctx context.Context, a *Arrival) (ok bool) {
 	err := t.take(ctx, a)
-	t.limit.shook(a.entered)
+	if a.shake == nil {
+		t.limit.shook(a.entered)
+	}
 	if err != nil {
 		t.turnAway(a.Conn, a.Listener, err)
 		t.limit.leave(a.entered)
-		return
+		return false
 	}
 	t.admitted.Add(1)
+	if a.late != nil {
+		if err := a.late(ctx); err != nil { // who has the session finds that nobody answers
+			t.broken(a.Listener, a.RemoteAddr(), err)
+		}
+	}
+	return true
 }
 
 // take calls Take, which calls what is the application's.

@@ -144,9 +144,6 @@ func (t *Transport) parse(rawURL string) (*url.URL, error) {
 	if u.Scheme, err = t.proto.scheme(u.Scheme); err != nil {
 		return nil, fmt.Errorf("transport: %s: %w", rawURL, err)
 	}
-	if u.Scheme == "udp" && t.proto.Take != nil {
-		return nil, fmt.Errorf("transport: %s: by UDP only clients come", rawURL)
-	}
 	return u, nil
 }
 

@@ -17,14 +17,15 @@ var layers = []layer{
 	{path: "internal/arbiter"},
 	{path: "internal/simnet"}, // for tests
 	{path: "internal/session", imports: []string{"wire", "internal/packet", "internal/udp", "internal/reliable", "internal/link"}, tests: []string{"internal/simnet"}},
-	{path: "client", imports: []string{"wire", "internal/session", "internal/packet", "internal/udp", "internal/handshake", "internal/link"}, tests: []string{"internal/simnet"}},
+	{path: "internal/knock", imports: []string{"wire", "internal/session", "internal/packet", "internal/udp", "internal/handshake"}},
+	{path: "client", imports: []string{"wire", "internal/session", "internal/packet", "internal/udp", "internal/handshake", "internal/knock", "internal/link"}, tests: []string{"internal/simnet"}},
 
 	{path: "actor"},
 	{path: "internal/inbox", imports: []string{"wire", "internal/session", "actor"}, tests: []string{"internal/reliable"}},
 	{path: "transport", imports: []string{"wire", "internal/session", "internal/packet", "internal/udp", "internal/handshake", "actor"}, tests: []string{"client", "internal/simnet", "internal/reliable"}},
 	{path: "peers", imports: []string{"wire", "internal/session", "internal/inbox", "actor", "transport"}, tests: []string{"client"}},
 	{path: "groups", imports: []string{"wire", "internal/packet", "internal/link", "internal/session", "actor", "transport", "peers"}, tests: []string{"client"}},
-	{path: "s2s", imports: []string{"wire", "internal/session", "internal/arbiter", "internal/inbox", "actor", "transport"}, tests: []string{"internal/simnet"}},
+	{path: "s2s", imports: []string{"wire", "internal/session", "internal/arbiter", "internal/inbox", "internal/knock", "actor", "transport"}, tests: []string{"internal/simnet"}},
 	{path: "", imports: []string{"wire", "internal/session", "actor", "transport", "peers", "groups", "s2s"}, tests: []string{"client"}},
 
 	{path: "samples", imports: public},
