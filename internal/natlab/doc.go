@@ -11,9 +11,9 @@
 //
 // It is all tests, and needs root, ip and nft:
 //
-//	go test -tags natlab ./internal/natlab -v           # everything, in five minutes
-//	go test -tags natlab ./internal/natlab -v -short    # some of it, in less than one
-//	go test -tags natlab ./internal/natlab -v -loss=0.1 # where a packet in ten is lost, each way
+//	go test -tags natlab ./internal/natlab -v -short                 # some of it, in less than a minute
+//	go test -tags natlab ./internal/natlab -v -timeout 30m           # everything, in eight
+//	go test -tags natlab ./internal/natlab -v -timeout 30m -loss=0.1 # where a packet in ten is lost, each way
 //
 // Of a machine that is busy with something else -short asks no speed. -runs says
 // how often each pair is tried, -lanes how many at a time, -messages how many

@@ -136,7 +136,10 @@ func (l *lab) try(name string, build func(*town) talk) outcome {
 func (o outcome) String() string {
 	way := "relayed"
 	if o.direct {
-		way = fmt.Sprintf("direct %d ms after the group was made, %d after the first probe, at %v", o.sought.Milliseconds(), o.fromProbe.Milliseconds(), o.at)
+		way = fmt.Sprintf("direct %d ms after the group was made, at %v", o.sought.Milliseconds(), o.at)
+	}
+	if o.fromProbe > 0 {
+		way += fmt.Sprintf(", %d ms after the first probe", o.fromProbe.Milliseconds())
 	}
 	return fmt.Sprintf("%s; first message %d ms, last ones took %d ms, the worst %d; packets between the places %v, the first %d ms apart; UDP %v",
 		way, o.relayed.Milliseconds(), o.recent.Milliseconds(), o.worst.Milliseconds(), o.packets, o.apart.Milliseconds(), o.udp)
@@ -170,12 +173,18 @@ func sum(all []outcome) string {
 	var group, probe []time.Duration
 	for _, o := range all {
 		if o.direct {
-			group, probe = append(group, o.sought), append(probe, o.fromProbe)
+			group = append(group, o.sought)
+		}
+		if o.fromProbe > 0 { // else the internet has not seen it
+			probe = append(probe, o.fromProbe)
 		}
 	}
 	text := fmt.Sprintf("%d/%d", len(group), len(all))
 	if len(group) > 0 {
-		text += " " + spread(group) + " / " + spread(probe)
+		text += " " + spread(group)
+	}
+	if len(probe) > 0 {
+		text += " / " + spread(probe)
 	}
 	return text
 }
