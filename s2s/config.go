@@ -58,7 +58,7 @@ type Config struct {
 	DialContext  func(ctx context.Context, network, address string) (net.Conn, error)
 	ListenPacket func(ctx context.Context) (net.PacketConn, error)
 
-	Logger      *slog.Logger // nil discards
+	Logger *slog.Logger // nil discards
 }
 
 func (c Config) withDefaults() Config {

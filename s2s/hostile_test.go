@@ -154,7 +154,9 @@ func TestStrangersAtTheDoor(t *testing.T) {
 			{"a hello that is none", func(r *wiretap) { r.write(wire.AppendFrame(nil, wire.KindLinkHello, []byte{0xff})) }, wire.CodeProtocol, "not a LinkHello"},
 			{"an oversize frame", func(r *wiretap) { r.write(large) }, wire.CodeTooLarge, "at most 65536 bytes"},
 			{"1 GiB", func(r *wiretap) { r.write([]byte{0xff, 0xff, 0xff, 0xff, 0x03}) }, wire.CodeProtocol, "not a Troupe frame"},
-			{"TLS", func(r *wiretap) { r.write([]byte("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + strings.Repeat("x", 30))) }, wire.CodeProtocol, "refuse comes before link hello"},
+			{"TLS", func(r *wiretap) {
+				r.write([]byte("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + strings.Repeat("x", 30)))
+			}, wire.CodeProtocol, "refuse comes before link hello"},
 			{"HTTP", func(r *wiretap) { r.write([]byte("GET / HTTP/1.1\r\nHost: " + strings.Repeat("x", 100) + "\r\n\r\n")) }, wire.CodeProtocol, "comes before"},
 			{"another version", func(r *wiretap) {
 				m := helloOf("x", "master")
@@ -244,7 +246,9 @@ func TestRogueServer(t *testing.T) {
 		{"hello again", func(r *wiretap) { r.say(wire.KindLinkHello, helloOf("x", "master")) }, wire.CodeProtocol, "not expected between servers"},
 		{"a confirm that is not its to say", func(r *wiretap) { r.say(wire.KindConfirm, &wirepb.Confirm{Generation: 9}) }, wire.CodeProtocol, "confirm is not expected"},
 		{"an operation that is none", func(r *wiretap) { r.write(wire.AppendFrame(nil, wire.KindOperation, []byte{0xff})) }, wire.CodeProtocol, "malformed"},
-		{"an event that is none", func(r *wiretap) { r.write(append(event, wire.AppendFrame(nil, wire.KindEvent, []byte{8, 0x80, 0x80, 0x80, 1})...)) }, wire.CodeProtocol, "malformed"},
+		{"an event that is none", func(r *wiretap) {
+			r.write(append(event, wire.AppendFrame(nil, wire.KindEvent, []byte{8, 0x80, 0x80, 0x80, 1})...))
+		}, wire.CodeProtocol, "malformed"},
 		{"half a frame", func(r *wiretap) { r.write([]byte{100, 10}) }, wire.CodeTimeout, "begun and not finished"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
