@@ -9,6 +9,7 @@ import (
 	"crypto/x509/pkix"
 	"math/big"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -249,5 +250,56 @@ func TestConfig(t *testing.T) {
 		if _, err := s2s.DevelopmentTLS(w.dir, "No"); err == nil {
 			t.Error("a certificate for no server's name")
 		}
+	})
+}
+
+// The certificates that docs/operations.md makes with openssl do.
+func TestCertificatesOfTheDocs(t *testing.T) {
+	if _, err := exec.LookPath("openssl"); err != nil {
+		t.Skip(err)
+	}
+	page, err := os.ReadFile("../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, recipe, _ := strings.Cut(string(page), "With openssl:\n\n```\n")
+	recipe, _, ok := strings.Cut(recipe, "```")
+	if !ok {
+		t.Fatal("docs/operations.md has no recipe any more")
+	}
+	dir := t.TempDir()
+	for _, name := range []string{"game-1", "master"} {
+		cmd := exec.CommandContext(t.Context(), "sh", "-ec", strings.ReplaceAll(recipe, "game-1", name))
+		if name != "game-1" { // the authority is there
+			_, rest, _ := strings.Cut(recipe, "-out ca.pem\n")
+			cmd = exec.CommandContext(t.Context(), "sh", "-ec", strings.ReplaceAll(rest, "game-1", name))
+		}
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	of := func(name string) *tls.Config {
+		cert, err := tls.LoadX509KeyPair(filepath.Join(dir, name+".pem"), filepath.Join(dir, name+"-key.pem"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ca, err := os.ReadFile(filepath.Join(dir, "ca.pem"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pool := x509.NewCertPool()
+		pool.AppendCertsFromPEM(ca)
+		return &tls.Config{Certificates: []tls.Certificate{cert}, RootCAs: pool}
+	}
+	now := func(c *tls.Config) *tls.Config { // a bubble's clock begins in 2000
+		c.Time = func() time.Time { return c.Certificates[0].Leaf.NotBefore.Add(time.Hour) }
+		return c
+	}
+	masterTLS, gameTLS := now(of("master")), now(of("game-1"))
+	inWorld(t, func(t *testing.T, w *world) {
+		master, game := w.server("master", s2s.Config{TLS: masterTLS}), w.server("game-1", s2s.Config{TLS: gameTLS})
+		game.dial(master)
+		w.linked(master, game)
 	})
 }
