@@ -53,14 +53,9 @@ func TestFindTakesARoundTrip(t *testing.T) {
 			if err != nil || len(took) != 3 {
 				t.Fatalf("%d paths, %v", len(took), err)
 			}
-			for i, d := range took {
+			for _, d := range took { // who has found none fails above
 				if d < roundTrip {
 					t.Errorf("a direct path after %v, before a probe can have come back", d)
-				}
-				for _, p := range duos[i].ends {
-					if !p.isDirect() {
-						t.Error("an end has no direct path")
-					}
 				}
 			}
 		})
