@@ -115,6 +115,9 @@ func (c Config) validate() error {
 	if c.DeadAfter < 2*c.KeepAlive {
 		faults = append(faults, fmt.Errorf("s2s: DeadAfter %v is below two KeepAlives of %v", c.DeadAfter, c.KeepAlive))
 	}
+	if c.KeepBytes > c.Limits.QueueHard {
+		faults = append(faults, fmt.Errorf("s2s: KeepBytes %d is above Limits.QueueHard %d: what was kept could not be sent", c.KeepBytes, c.Limits.QueueHard))
+	}
 	for _, app := range c.Apps {
 		faults = append(faults, checkApp(app))
 	}

@@ -55,8 +55,8 @@ func (ls *Links) dial(ctx context.Context, r *route, conn arbiter.Conn, h arbite
 	default:
 		d.err = ls.enter(ctx, d, r, h)
 	}
-	if errors.Is(d.err, context.DeadlineExceeded) { // by the connection's clock, which may be first by a hair
-		<-ctx.Done()
+	if due, _ := ctx.Deadline(); d.err != nil && !time.Now().Before(due) {
+		<-ctx.Done() // the connection's clock was first
 	}
 	if d.err != nil && ctx.Err() != nil {
 		d.err = fmt.Errorf("%w (%w)", context.Cause(ctx), d.err)

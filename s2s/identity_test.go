@@ -237,6 +237,7 @@ func TestConfig(t *testing.T) {
 			{s2s.Config{Name: "a", TLS: &tls.Config{Certificates: good.Certificates, RootCAs: good.RootCAs, InsecureSkipVerify: true}}, "InsecureSkipVerify"},
 			{s2s.Config{Name: "a", KeepAlive: -1}, "KeepAlive"},
 			{s2s.Config{Name: "a", KeepAlive: 5 * time.Second}, "below two KeepAlives"},
+			{s2s.Config{Name: "a", KeepBytes: 9 << 20}, "above Limits.QueueHard"},
 			{s2s.Config{Name: "a", Apps: []string{strings.Repeat("x", 65)}}, "more than 64 bytes"},
 			{s2s.Config{Name: "a", Limits: s2s.Config{}.Limits}, "has links already"},
 		} {

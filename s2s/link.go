@@ -105,13 +105,11 @@ func (l *Link) Notify(code uint16, b wire.Body, d wire.Delivery) error {
 
 func (l *Link) notify(code uint16, b wire.Body, d wire.Delivery) (*live, error) {
 	m := wire.Operation{Code: code, Delivery: d, Body: b}
-	lv := l.live.Load()
+	lv, err := l.live.Load(), ErrClosed
 	if lv != nil {
-		if err := lv.session.PutOperation(&m); err != ErrClosed {
-			return lv, err
-		}
+		err = lv.session.PutOperation(&m)
 	}
-	return l.put(lv, d, m.AppendFrame)
+	return l.sent(lv, err, d, m.AppendFrame)
 }
 
 // Event tells the other server something. It copies b. In a behaviour,
@@ -124,13 +122,20 @@ func (l *Link) Event(code uint16, b wire.Body, d wire.Delivery) error {
 
 func (l *Link) event(code uint16, b wire.Body, d wire.Delivery) (*live, error) {
 	m := wire.Event{Code: code, Delivery: d, Body: b}
-	lv := l.live.Load()
+	lv, err := l.live.Load(), ErrClosed
 	if lv != nil {
-		if err := lv.session.PutEvent(&m); err != ErrClosed {
-			return lv, err
-		}
+		err = lv.session.PutEvent(&m)
 	}
-	return l.put(lv, d, m.AppendFrame)
+	return l.sent(lv, err, d, m.AppendFrame)
+}
+
+// sent deals with what the connection that is up, if one is, has not taken
+// because it is ending.
+func (l *Link) sent(lv *live, err error, d wire.Delivery, encode func([]byte) []byte) (*live, error) {
+	if err == ErrClosed {
+		return l.put(lv, d, encode)
+	}
+	return lv, err
 }
 
 // Call asks the other server something and waits for its answer until ctx ends,

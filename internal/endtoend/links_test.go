@@ -15,6 +15,7 @@ import (
 	"github.com/troupe-go/troupe"
 	"github.com/troupe-go/troupe/internal/linklab"
 	"github.com/troupe-go/troupe/s2s"
+	"github.com/troupe-go/troupe/wire"
 )
 
 // linkLab is two servers, processes of their own, of which "a" has the lower name.
@@ -357,7 +358,11 @@ func TestThousandRaces(t *testing.T) {
 			defer e.mu.Unlock()
 			switch m := c.Message().(type) {
 			case s2s.Established:
-				e.told[c.App()] = append(e.told[c.App()], "up")
+				word := "up"
+				if err := c.Event(1, wire.Body{}, wire.Reliable); err != nil {
+					word += " and yet " + err.Error()
+				}
+				e.told[c.App()] = append(e.told[c.App()], word)
 			case s2s.Down:
 				e.told[c.App()] = append(e.told[c.App()], "down "+m.Err.Error())
 			case s2s.Failed:
