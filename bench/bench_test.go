@@ -66,9 +66,17 @@ var measures = map[string][]string{
 
 // It judges that every work measures what it says, never how fast it is.
 func TestEveryWorkPrintsItsLines(t *testing.T) {
-	d := json.NewDecoder(strings.NewReader(runBench(t, "-json")))
+	var only []string
+	all := slices.DeleteFunc(works(), func(w work) bool {
+		if racing && (strings.HasPrefix(w.name, "udpecho1000") || strings.HasPrefix(w.name, "relay")) {
+			return true // so many clients are too slow then to be served at all; others of their kind are looked at
+		}
+		only = append(only, w.name)
+		return false
+	})
+	d := json.NewDecoder(strings.NewReader(runBench(t, "-json", "-only", strings.Join(only, ","))))
 	d.DisallowUnknownFields()
-	for _, w := range works() {
+	for _, w := range all {
 		for _, want := range w.sides() {
 			var l line
 			if err := d.Decode(&l); err != nil {
