@@ -137,7 +137,7 @@ func (q *outbox) takeLossy(frames []segment, limit int) (b *Buffer, _ []segment,
 	if q.holes > 0 {
 		q.compactLocked()
 	}
-	if q.out != nil && q.out.w > limit {
+	if q.out != nil && len(q.out.unread()) > limit {
 		q.holdLocked()
 		b, frames = q.takeSomeLocked(frames, limit)
 		if q.out != nil {
@@ -150,7 +150,7 @@ func (q *outbox) takeLossy(frames []segment, limit int) (b *Buffer, _ []segment,
 	if b = q.out; b == nil {
 		return nil, frames, false
 	}
-	q.sent += uint64(b.w)
+	q.sent += uint64(len(b.unread()))
 	q.stats.written += uint64(q.frames)
 	frames = append(frames, q.lossy...)
 	q.out, q.frames, q.lossy = nil, 0, q.lossy[:0]
@@ -162,15 +162,15 @@ func (q *outbox) takeLossy(frames []segment, limit int) (b *Buffer, _ []segment,
 
 // takeSomeLocked takes the first frames, up to limit bytes but at least one.
 func (q *outbox) takeSomeLocked(frames []segment, limit int) (*Buffer, []segment) {
-	n := wholeFrames(q.out.data[:q.out.w], limit)
+	n := wholeFrames(q.out.unread(), limit)
 	for _, s := range q.lossy {
-		if s.off < n {
+		if s.off -= q.out.r; s.off < n {
 			frames = append(frames, s)
 		}
 	}
 	b := newBuffer(n)
 	q.budget.add(b.Size())
-	b.w = copy(b.data, q.out.data[:n])
+	b.w = copy(b.data, q.out.unread()[:n])
 	q.sent += uint64(n)
 	q.cutLocked(n)
 	return b, frames
@@ -188,7 +188,7 @@ func (q *outbox) compactLocked() {
 		return
 	}
 	b := q.out.data
-	w, r, k := 0, 0, 0
+	w, r, k := q.out.r, q.out.r, 0
 	for _, s := range q.lossy {
 		w += copy(b[w:], b[r:s.off])
 		r = s.off
@@ -205,7 +205,7 @@ func (q *outbox) compactLocked() {
 	}
 	w += copy(b[w:], b[r:q.out.w])
 	q.out.w, q.holes, q.lossy = w, 0, q.lossy[:k]
-	if w == 0 {
+	if w == q.out.r {
 		q.releaseLocked(q.out)
 		q.out = nil
 	}

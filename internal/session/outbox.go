@@ -30,7 +30,7 @@ type outbox struct {
 	shared     bool // its transmitter is, and may be held or busy with others: a link's
 
 	mu      sync.Mutex
-	out     *Buffer   // frames; data[:w]
+	out     *Buffer   // frames: unread()
 	frames  int       // in out, those in holes not counted
 	lossy   []segment // those of them that may still be dropped
 	holes   int       // bytes of out that belong to dropped frames
@@ -116,11 +116,12 @@ func (q *outbox) commit(b []byte) (full bool) { return q.commitFrames(b, 1) }
 
 // commitFrames is commit for n frames at once.
 func (q *outbox) commitFrames(b []byte, n int) (full bool) {
-	q.put += uint64(len(b) - q.out.w)
+	added := len(b) - q.out.w
+	q.put += uint64(added)
 	q.out.w = len(b)
 	q.frames += n
 	q.stats.accepted += uint64(n)
-	full = q.out.w >= chunkSize
+	full = len(q.out.unread())+added > chunkSize // another one would make it two chunks
 	q.mu.Unlock()
 	return full
 }
@@ -190,7 +191,7 @@ func (q *outbox) queuedLocked() int {
 	if q.out == nil {
 		return 0
 	}
-	return q.out.w - q.holes
+	return len(q.out.unread()) - q.holes
 }
 
 // growLocked makes room for n more bytes: that of dropped frames, where it is
@@ -203,17 +204,26 @@ func (q *outbox) growLocked(n int) {
 	case q.out == nil:
 		q.out = newBuffer(n)
 		q.budget.add(q.out.Size())
-	case len(q.out.room()) < n:
-		want := q.out.w + n
-		if want > largeBuffer {
-			want = max(want, 2*q.out.Size())
-		}
-		b := newBuffer(want)
-		q.budget.add(b.Size())
-		b.w = copy(b.data, q.out.data[:q.out.w])
-		q.releaseLocked(q.out)
-		q.out = b
+		return
+	case len(q.out.room()) >= n:
+		return
 	}
+	for i := range q.lossy {
+		q.lossy[i].off -= q.out.r
+	}
+	old, left := q.out, q.out.unread()
+	want := len(left) + n
+	if want > largeBuffer {
+		want = max(want, 2*len(left))
+	}
+	if want <= old.Size() && len(left) <= old.r { // what has been taken leaves room enough
+		old.r, old.w = 0, copy(old.data, left)
+		return
+	}
+	q.out = newBuffer(want)
+	q.budget.add(q.out.Size())
+	q.out.w = copy(q.out.data, left)
+	q.releaseLocked(old)
 }
 
 func (q *outbox) releaseLocked(b *Buffer) {
@@ -234,17 +244,18 @@ func (q *outbox) takeLocked() *Buffer {
 	if q.out == nil && q.nCtl == 0 { // all of it has expired
 		return nil
 	}
-	n := 0
+	n, all := 0, 0
 	if q.out != nil {
-		n = q.out.w
+		all = len(q.out.unread())
+		n = all
 	}
 	if room := chunkSize - len(q.control); n > room {
-		if n = wholeFrames(q.out.data[:n], room); n > room && q.nCtl > 0 {
+		if n = wholeFrames(q.out.unread(), room); n > room && q.nCtl > 0 {
 			n = 0 // the largest frame goes alone: a WebSocket message has no room for more
 		}
 	}
 	q.sent += uint64(n)
-	if len(q.control) == 0 && q.out != nil && n == q.out.w { // the usual case: no copy
+	if len(q.control) == 0 && q.out != nil && n == all { // the usual case: no copy
 		b := q.out
 		q.stats.written += uint64(q.frames)
 		q.out, q.frames, q.lossy = nil, 0, q.lossy[:0]
@@ -259,26 +270,28 @@ func (q *outbox) takeLocked() *Buffer {
 	q.stats.written += uint64(q.nCtl)
 	q.control, q.nCtl = nil, 0
 	if q.out != nil {
-		b.w += copy(b.data[b.w:], q.out.data[:n])
+		b.w += copy(b.data[b.w:], q.out.unread()[:n])
 		q.cutLocked(n)
 	}
 	return b
 }
 
-// cutLocked removes the first n bytes of out, whole frames.
+// cutLocked takes the first n bytes of out, whole frames, as taken. They stay where
+// they are: moving all that waits behind them, chunk by chunk, takes longer than
+// writing it.
 func (q *outbox) cutLocked(n int) {
-	cut := countFrames(q.out.data[:n])
+	cut := countFrames(q.out.unread()[:n])
 	q.frames -= cut
 	q.stats.written += uint64(cut)
-	q.out.w = copy(q.out.data, q.out.data[n:q.out.w])
-	if q.out.w == 0 {
+	q.out.r += n
+	end := q.out.r
+	if end == q.out.w {
 		q.releaseLocked(q.out)
 		q.out = nil
 	}
 	k := 0
 	for _, s := range q.lossy {
-		if s.off >= n {
-			s.off -= n
+		if s.off >= end {
 			if s.at.IsZero() { // from now on it waits for the socket
 				s.at = time.Now()
 			}

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/troupe-go/troupe/wire"
@@ -46,5 +47,47 @@ func TestBurstLeavesNothing(t *testing.T) {
 	}
 	if n := cap(s.out.lossy); n > maxLossy {
 		t.Errorf("room for %d segments is held", n)
+	}
+}
+
+// Of a queue that is never empty, what has left makes room for what comes: the
+// memory is as much as waits asks for, and every frame leaves, whole and in order.
+func TestBacklogMakesRoom(t *testing.T) {
+	const size, backlog = 4 << 10, 1 << 20
+	q := outbox{soft: 4 << 20, hard: 4 << 20, budget: NewBudget(0), writing: true}
+	var in, out byte
+	for n := range 5000 {
+		body := bytes.Repeat([]byte{in}, size)
+		e := wire.Event{Code: 1, Delivery: wire.Reliable, Body: wire.Payload(body)}
+		b, err := q.begin(wire.FrameSize(e.Size()), e.Delivery, lane{})
+		if err != nil {
+			t.Fatalf("event %d: %v", n, err)
+		}
+		q.commit(e.AppendFrame(b))
+		in++
+		q.mu.Lock()
+		for q.queuedLocked() > backlog {
+			b := q.takeLocked()
+			if len(b.unread()) == 0 {
+				t.Fatalf("nothing is taken of %d bytes", q.queuedLocked())
+			}
+			for rest := b.unread(); len(rest) > 0; {
+				_, body, n, err := wire.ParseFrame(rest, wire.MaxFrame)
+				var got wire.Event
+				if err == nil {
+					err = got.Parse(body)
+				}
+				if err != nil || !bytes.Equal(got.Payload, bytes.Repeat([]byte{out}, size)) {
+					t.Fatalf("%.20q… instead of %d: %v", got.Payload, out, err)
+				}
+				out++
+				rest = rest[n:]
+			}
+			q.releaseLocked(b)
+		}
+		q.mu.Unlock()
+		if used := q.budget.Used(); used > 4*backlog {
+			t.Fatalf("%d bytes of memory for %d", used, backlog)
+		}
 	}
 }

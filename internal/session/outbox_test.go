@@ -347,7 +347,7 @@ func TestOutboxNewestArrivesAboveTheSoftLimit(t *testing.T) {
 		}
 	}
 	b := q.takeLocked()
-	got := b.data[:b.w]
+	got := b.unread()
 	if bytes.ContainsAny(got, "oxt") || !bytes.Contains(got, []byte("nnn")) {
 		t.Errorf("the newest that was accepted is not what waits")
 	}

@@ -24,7 +24,7 @@ func (s *Session) readOn(b *Buffer, carried int, err error) {
 		}
 		s.counts.BytesIn.Add(uint64(len(b.unread()) - carried))
 		var turn Turn
-		b, turn, err = s.take(b)
+		b, turn, err = s.take(b, hint)
 		s.digest(nil) // what came by datagrams meanwhile
 		if err != nil {
 			break
@@ -41,9 +41,10 @@ func (s *Session) readOn(b *Buffer, carried int, err error) {
 	s.finishRead(err)
 }
 
-// take decodes what was read, and returns what is left of it for the next read
-// and what the reader is to do before that, if anything.
-func (s *Session) take(b *Buffer) (rest *Buffer, turn Turn, err error) {
+// take decodes what was read, and returns what is left of it for the next read,
+// in a buffer of hint bytes or more, and what the reader is to do before that, if
+// anything.
+func (s *Session) take(b *Buffer, hint int) (rest *Buffer, turn Turn, err error) {
 	s.decoding.Lock()
 	defer s.decoding.Unlock()
 	s.now = time.Now()
@@ -53,7 +54,7 @@ func (s *Session) take(b *Buffer) (rest *Buffer, turn Turn, err error) {
 	if err = s.decode(b); err != nil {
 		return b, nil, err
 	}
-	b = s.rest(b, b.r > begun)
+	b = s.rest(b, b.r > begun, hint)
 	if s.conn.ws != nil && b != nil {
 		return b, nil, protocolError("a message must be whole frames")
 	}
@@ -196,10 +197,10 @@ func betweenServers(k wire.Kind) bool {
 	return k.Skippable()
 }
 
-// rest keeps the beginning of a frame for the next read, in a buffer with room
-// for all of it, and sets the deadline of its end. fresh says that it is not
-// the frame whose beginning the last read left.
-func (s *Session) rest(b *Buffer, fresh bool) *Buffer {
+// rest keeps the beginning of a frame for the next read, in a buffer of hint bytes
+// with room for all of it, and sets the deadline of its end. fresh says that it is
+// not the frame whose beginning the last read left.
+func (s *Session) rest(b *Buffer, fresh bool, hint int) *Buffer {
 	rest := b.unread()
 	if len(rest) == 0 {
 		b.Release()
@@ -215,7 +216,7 @@ func (s *Session) rest(b *Buffer, fresh bool) *Buffer {
 			s.finishBy(due)
 		}
 	}
-	need := max(frameLen(rest), len(rest)+1)
+	need := max(frameLen(rest), len(rest)+1, hint)
 	if b.refs.Load() == 1 && need <= b.Size() { // nobody has views of it
 		b.w = copy(b.data, rest)
 		b.r = 0

@@ -47,7 +47,7 @@ func FlushAll(list []*Session) {
 // write writes b and whatever has come since, as long as the socket takes it.
 func (s *Session) write(b *Buffer) {
 	for ; b != nil; b = s.next(b) {
-		done, err := s.conn.out.tryWrite(b.data[:b.w])
+		done, err := s.conn.out.tryWrite(b.unread())
 		if err != nil {
 			s.writeFailed(b, err)
 			return
@@ -96,7 +96,7 @@ func (s *Session) drain(b *Buffer) {
 				return
 			}
 			var err error
-			if done, err = s.conn.out.tryWrite(b.data[:b.w]); err != nil {
+			if done, err = s.conn.out.tryWrite(b.unread()); err != nil {
 				s.writeFailed(b, err)
 				return
 			}
