@@ -62,6 +62,12 @@ var measures = map[string][]string{
 	"direct":       {"p50_us", "p99_us", "max_us"},
 	"directloss":   {"p50_us", "p99_us", "max_us"},
 	"switchover":   {"p50_us", "p99_us", "max_us"},
+	"s2scalls":     {"ops_per_s", "server_cpu_ns", "p50_us", "p99_us"},
+	"s2scallsbig":  {"ops_per_s", "server_cpu_ns", "p50_us", "p99_us"},
+	"s2scall":      {"ops_per_s", "server_cpu_ns", "p50_us", "p99_us"},
+	"s2scall1big":  {"ops_per_s", "server_cpu_ns", "p50_us", "p99_us"},
+	"s2sevents":    {"ops_per_s", "server_cpu_ns"},
+	"s2seventsbig": {"ops_per_s", "server_cpu_ns"},
 }
 
 // It judges that every work measures what it says, never how fast it is.

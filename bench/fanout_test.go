@@ -64,7 +64,7 @@ func TestPlainWritesWholeFrames(t *testing.T) {
 	done := make(chan struct{})
 	go func() { // ended by the pipe's end
 		defer close(done)
-		plainConn(far, &got)
+		plainConn(far, &got, plainBuffer)
 	}()
 	if _, err := near.Write(sent); err != nil {
 		t.Fatal(err)

@@ -26,6 +26,7 @@ type load struct {
 	sampled    int // one in how many blocks has its latency taken
 	phase      atomic.Int32
 	fail       context.CancelCauseFunc
+	twoServers bool // this process is one as well: its CPU time counts
 }
 
 // lane is blocks that follow each other. It belongs to one goroutine at a time,
@@ -134,7 +135,11 @@ func (l *load) look(srv *process) (moment, error) {
 		m.blocks += lane.done.Load()
 	}
 	var err error
-	m.cpu, err = srv.cpu()
+	if m.cpu, err = srv.cpu(); err != nil || !l.twoServers {
+		return m, err
+	}
+	own, err := cpuOf("self")
+	m.cpu += own
 	return m, err
 }
 

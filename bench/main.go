@@ -10,7 +10,8 @@
 //	run ─▶ work (echo, fanout, idle) ─▶ load ─▶ conn ═══ socket ════ server (plain, troupe)
 //	        │ ├─ (groupready) ─▶ package client ══════════════════════╣   │
 //	        │ ├─ (by UDP) ─▶ voice, talker, hauler, player ═ badLink ═╣   │
-//	        │ └─ (pairs) ──▶ duo ═ outpost ═══════════════════════════╝   │
+//	        │ ├─ (pairs) ──▶ duo ═ outpost ═══════════════════════════╣   │
+//	        │ └─ (links) ──▶ a server ════════════════════════════════╝   │
 //	        └─▶ process: its address, CPU time, memory ◀──────────────────┘ bench serve NAME
 package main
 

@@ -37,7 +37,7 @@ func servePlain() (addr string, err error) { return listenPlain(servePlainConn) 
 
 func servePlainConn(c net.Conn) {
 	defer c.Close()
-	plainConn(c, c)
+	plainConn(c, c, plainBuffer)
 }
 
 // listenPlain serves each connection on a goroutine of its own.
@@ -63,10 +63,11 @@ func listenPlainAt(at string, serve func(net.Conn)) (addr string, err error) {
 }
 
 // plainConn writes each frame that c sends to the one or the many that it is
-// for. What one read brought is one write, which ends with a whole frame.
-func plainConn(c net.Conn, to io.Writer) {
-	r, w := bufio.NewReaderSize(c, plainBuffer), bufio.NewWriterSize(to, plainBuffer)
-	frame := make([]byte, plainBuffer)
+// for. What one read brought is one write, which ends with a whole frame. Its
+// buffers have so many bytes.
+func plainConn(c net.Conn, to io.Writer, size int) {
+	r, w := bufio.NewReaderSize(c, size), bufio.NewWriterSize(to, size)
+	frame := make([]byte, size)
 	for {
 		if _, err := io.ReadFull(r, frame[:plainHeader]); err != nil {
 			return

@@ -15,7 +15,7 @@ func servePlainFanout() (addr string, err error) {
 		defer c.Close()
 		h.join(c)
 		defer h.leave(c)
-		plainConn(c, &h)
+		plainConn(c, &h, plainBuffer)
 	})
 }
 

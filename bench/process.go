@@ -77,24 +77,27 @@ func (p *process) stop() error {
 
 // cpu is the time that the process has spent so far, in the kernel and above.
 func (p *process) cpu() (time.Duration, error) {
-	b, err := p.proc("stat")
+	return cpuOf(p.id())
+}
+
+// cpuOf is the same of any process, "self" among them.
+func cpuOf(id string) (time.Duration, error) {
+	b, err := os.ReadFile(filepath.Join("/proc", id, "stat"))
 	if err != nil {
 		return 0, err
 	}
 	return parseCPU(b)
 }
 
+func (p *process) id() string { return strconv.Itoa(p.cmd.Process.Pid) }
+
 // memory is how many bytes of the process are in memory.
 func (p *process) memory() (int64, error) {
-	b, err := p.proc("status")
+	b, err := os.ReadFile(filepath.Join("/proc", p.id(), "status"))
 	if err != nil {
 		return 0, err
 	}
 	return parseMemory(b)
-}
-
-func (p *process) proc(file string) ([]byte, error) {
-	return os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), file))
 }
 
 // parseCPU reads utime and stime, fields 14 and 15 of /proc/PID/stat. The

@@ -31,6 +31,9 @@ func servers() map[string]func() (addr string, err error) {
 		troupePairs:  serveTroupePairs,
 		troupeTens:   serveTroupeTens,
 		plainForward: servePlainForward,
+		troupeMaster: serveTroupeMaster,
+		plainCalls:   servePlainCalls,
+		plainEvents:  servePlainEvents,
 	}
 }
 

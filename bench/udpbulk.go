@@ -37,37 +37,43 @@ func udpBulk() work {
 		reference: subject{name: kcpSink, haul: haulKCP},
 		beside:    []subject{{name: plainSink, haul: haulTCP}},
 		cost:      func(f figures) float64 { return float64(f.serverCPU) },
-		run: func(ctx context.Context, s subject, o *options) (f figures, err error) {
-			srv, err := start(ctx, "udpbulk", s, o)
-			if err != nil {
-				return figures{}, err
-			}
-			defer func() { err = errors.Join(err, srv.stop()) }()
-			ctx, cancel := context.WithTimeout(ctx, o.measured+slack)
-			defer cancel()
-			h, err := s.haul(ctx, srv.addr)
-			if err != nil {
-				return figures{}, err
-			}
-			defer func() { err = errors.Join(err, h.close()) }()
-			late := context.AfterFunc(ctx, h.interrupt)
-			defer late()
-			// The first portion by itself: kcp-go's windows are not the right ones
-			// before the server has accepted the session.
-			if err := errors.Join(h.send(), h.arrived()); err != nil {
-				return figures{}, err
-			}
-			return haul(ctx, srv, h, o)
+		run: func(ctx context.Context, s subject, o *options) (figures, error) {
+			return haulTo(ctx, "udpbulk", s, o, false)
 		},
 	}
 }
 
+// haulTo runs a server and sends it all that it can take.
+func haulTo(ctx context.Context, name string, s subject, o *options, twoServers bool) (f figures, err error) {
+	srv, err := start(ctx, name, s, o)
+	if err != nil {
+		return figures{}, err
+	}
+	defer func() { err = errors.Join(err, srv.stop()) }()
+	ctx, cancel := context.WithTimeout(ctx, o.measured+slack)
+	defer cancel()
+	h, err := s.haul(ctx, srv.addr)
+	if err != nil {
+		return figures{}, err
+	}
+	defer func() { err = errors.Join(err, h.close()) }()
+	late := context.AfterFunc(ctx, h.interrupt)
+	defer late()
+	// The first portion by itself: kcp-go's windows are not the right ones
+	// before the server has accepted the session.
+	if err := errors.Join(h.send(), h.arrived()); err != nil {
+		return figures{}, err
+	}
+	l := &load{operations: bulkPortion, sampled: 1, cut: h.interrupt, twoServers: twoServers}
+	return l.haul(ctx, srv, h, o)
+}
+
 // haul keeps portions under way. A lane's block is a portion; its latency is not
 // that of a message, and not taken.
-func haul(ctx context.Context, srv *process, h hauler, o *options) (figures, error) {
+func (l *load) haul(ctx context.Context, srv *process, h hauler, o *options) (figures, error) {
 	under := make(chan struct{}, bulkUnder)
 	a := new(lane)
-	l := &load{lanes: []*lane{a}, operations: bulkPortion, sampled: 1, cut: h.interrupt}
+	l.lanes = append(l.lanes, a)
 	sender := func() {
 		defer close(under)
 		for l.phase.Load() != over {

@@ -52,15 +52,14 @@ func exchangeBy(name string, peers int) func(context.Context, subject, *options)
 		for _, v := range voices {
 			a := new(lane)
 			l.lanes = append(l.lanes, a)
-			tasks = append(tasks, func() { l.converse(ctx, a, v) })
+			tasks = append(tasks, func() { l.converse(ctx, a, v, payload(1)) })
 		}
 		return l.drive(ctx, srv, o, tasks)
 	}
 }
 
 // converse is one client's lane.
-func (l *load) converse(ctx context.Context, a *lane, v voice) {
-	b := payload(1)
+func (l *load) converse(ctx context.Context, a *lane, v voice, b []byte) {
 	for l.begin(a) {
 		if err := v.ask(ctx, b); err != nil {
 			l.fail(err)

@@ -80,6 +80,12 @@ func works() []work {
 		direct(),
 		directLoss(),
 		switchover(),
+		s2sCalls("s2scalls", 64, payloadSize),
+		s2sCalls("s2scallsbig", 64, bigPayload),
+		s2sCalls("s2scall1", 1, payloadSize),
+		s2sCalls("s2scall1big", 1, bigPayload),
+		s2sEvents("s2sevents", payloadSize),
+		s2sEvents("s2seventsbig", bigPayload),
 	}
 }
 
