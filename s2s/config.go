@@ -24,7 +24,8 @@ type Config struct {
 	Name string
 	// TLS has this server's certificate, which is for servers and for clients, and
 	// in RootCAs who vouches for servers. The certificate may be renewed under way
-	// with GetCertificate. nil leaves plaintext; see [DevelopmentTLS].
+	// with GetCertificate, and VerifyConnection may refuse who is revoked. nil leaves
+	// plaintext; see [DevelopmentTLS].
 	TLS *tls.Config
 	// Link is asked about each connection that another server has dialled: Refuse
 	// is the error that declines it. The Behavior becomes that of the link, unless

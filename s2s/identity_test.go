@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"math/big"
 	"os"
 	"os/exec"
@@ -113,6 +114,30 @@ func TestIdentity(t *testing.T) {
 				}
 				game.want()
 			})
+		})
+	}
+}
+
+// The application's own check of a connection is asked too, at either end.
+func TestVerifyConnection(t *testing.T) {
+	for _, who := range []string{"master", "game"} {
+		inWorld(t, func(t *testing.T, w *world) {
+			cfg := map[string]s2s.Config{}
+			c, err := s2s.DevelopmentTLS(w.dir, who)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.VerifyConnection = func(state tls.ConnectionState) error {
+				return errors.New(state.PeerCertificates[0].DNSNames[0] + " is revoked")
+			}
+			cfg[who] = s2s.Config{TLS: c}
+			master, game := w.server("master", cfg["master"]), w.server("game", cfg["game"])
+			game.dial(master)
+			time.Sleep(50 * time.Millisecond)
+			want := map[string]string{"master": "failed 1 not authenticated: remote error: tls: bad certificate", "game": "failed 1 not authenticated: master is revoked"}[who]
+			if got := game.take(); len(got) != 2 || got[1] != want {
+				t.Errorf("%s checks: got %q, want %q", who, got, want)
+			}
 		})
 	}
 }
@@ -226,6 +251,7 @@ func TestConfig(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		a := w.server("a", s2s.Config{}) // makes the authority
 		good := w.issue(x509.Certificate{DNSNames: []string{"a"}})
+		lax := func(*tls.ClientHelloInfo) (*tls.Config, error) { return nil, nil }
 		for _, tt := range []struct {
 			cfg  s2s.Config
 			want string
@@ -235,6 +261,7 @@ func TestConfig(t *testing.T) {
 			{s2s.Config{Name: "a", TLS: &tls.Config{RootCAs: good.RootCAs}}, "no certificate"},
 			{s2s.Config{Name: "a", TLS: &tls.Config{Certificates: good.Certificates}}, "RootCAs is nil"},
 			{s2s.Config{Name: "a", TLS: &tls.Config{Certificates: good.Certificates, RootCAs: good.RootCAs, InsecureSkipVerify: true}}, "InsecureSkipVerify"},
+			{s2s.Config{Name: "a", TLS: &tls.Config{Certificates: good.Certificates, RootCAs: good.RootCAs, GetConfigForClient: lax}}, "GetConfigForClient"},
 			{s2s.Config{Name: "a", KeepAlive: -1}, "KeepAlive"},
 			{s2s.Config{Name: "a", KeepAlive: 5 * time.Second}, "below two KeepAlives"},
 			{s2s.Config{Name: "a", KeepBytes: 9 << 20}, "above Limits.QueueHard"},
