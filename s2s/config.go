@@ -160,11 +160,7 @@ func (c *Config) check(t *Target) (*url.URL, error) {
 	if err != nil {
 		return nil, err
 	}
-	limit := maxPayload
-	if u.Scheme == "udp" {
-		limit = maxDatagramPayload
-	}
-	if len(t.Payload) > limit {
+	if limit := payloadLimit(u.Scheme == "udp"); len(t.Payload) > limit {
 		return nil, fmt.Errorf("s2s: payload of %d bytes, at most %d are allowed", len(t.Payload), limit)
 	}
 	return u, nil

@@ -167,6 +167,34 @@ func TestLinkFunction(t *testing.T) {
 	})
 }
 
+// A reply that does not fit is the application's mistake: the server is refused,
+// whatever carries the link, and no link is up meanwhile.
+func TestReplyLimit(t *testing.T) {
+	for scheme, limit := range map[string]int{"tls": 60 << 10, "udp": 8 << 10} {
+		for _, names := range [][]string{{"a", "b"}, {"b", "a"}} {
+			inWorld(t, func(t *testing.T, w *world) {
+				size := limit + 1
+				var master *server
+				master = w.server(names[0], s2s.Config{Link: func(in *s2s.Init) (s2s.Behavior, error) {
+					in.Reply = make([]byte, size)
+					return master.behavior(), nil
+				}})
+				game := w.server(names[1], s2s.Config{})
+				master.listen(s2s.Scheme+scheme, 4530)
+				game.dialTarget(s2s.Target{Name: names[0], URL: s2s.Scheme + scheme + "://" + master.addr(4530)})
+				time.Sleep(200 * time.Millisecond)
+				game.want("started", "failed 1 internal error: ")
+				master.want()
+				size--
+				w.linked(master, game)
+				if all := strings.Join(game.take(), "; "); !strings.HasSuffix(all, "established dialled reply "+string(make([]byte, limit))) {
+					t.Errorf("%s: told %.100q", scheme, all)
+				}
+			})
+		}
+	}
+}
+
 // What is asked and told keeps its order, in both directions at once, and each
 // call has its own answer.
 func TestOrder(t *testing.T) {
