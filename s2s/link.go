@@ -23,7 +23,7 @@ type Link struct {
 
 	live    atomic.Pointer[live]       // the connection that is up; nil while none is
 	closing atomic.Pointer[CloseError] // why the link is being closed, or was; set with mu
-	untold  atomic.Int32               // begins and ends that the behaviour has not come to
+	untold  atomic.Int32               // begins and ends that the behaviour has not come to, and connections that are held
 	faulty  atomic.Bool                // it panics so often that it is given a rest
 	failed  atomic.Pointer[Failed]     // the last one, until the behaviour comes to it
 

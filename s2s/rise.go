@@ -30,7 +30,9 @@ func (k *keeper) rise(c *actor.Context, now time.Time, lv *live, generation uint
 	stats.up.Add(1)
 	k.log(slog.LevelInfo, "link up", slog.Any("addr", lv.session.RemoteAddr()), slog.Bool("dialled", lv.init.Dialled), slog.Uint64("generation", generation))
 	k.l.establish(lv) // before the behaviour hears of it, and may want to send
-	k.l.untold.Add(1)
+	if !lv.started {  // else it was held, and counted then
+		k.l.untold.Add(1)
+	}
 	k.l.user.Force(begin{lv})
 	k.start(lv)
 	cfg := &k.l.home.cfg
@@ -75,7 +77,9 @@ func (k *keeper) ended(now time.Time, lv *live, why *CloseError) {
 	k.unread--
 	lv.because(why)
 	k.arb.Ended(now, lv.conn)
-	delete(k.lives, lv.conn)
+	if lv != k.up && k.lives[lv.conn] == lv {
+		k.unhold(lv)
+	}
 }
 
 // down takes the link down.
