@@ -385,6 +385,48 @@ func TestBehaviorBlocks(t *testing.T) {
 	})
 }
 
+// A behaviour that blocks while much comes costs the connection, and is told why.
+// What has come it handles before it hears of the end, once and in order.
+func TestBehaviorBlocksWhileMuchComes(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		a, b := w.server("a", s2s.Config{}), w.server("b", s2s.Config{})
+		blocked := make(chan struct{})
+		a.intercept(func(c *s2s.Context) bool {
+			if _, ok := c.Message().(*s2s.Event); ok {
+				<-blocked
+			}
+			return false
+		})
+		a.dial(b)
+		w.linked(a, b)
+		l := b.link(a)
+		const n = 200 // they fit into what is between the two ends
+		for i := range n {
+			wantErr(t, l.Event(1, text(fmt.Sprintf("%d %1000d", i, 0)), wire.Reliable), nil)
+		}
+		if took := awaitDown(t, l); took > 8*time.Second+2*oneWay {
+			t.Errorf("down after %v", took)
+		}
+		time.Sleep(time.Minute)
+		if !l.Up() || a.Stats().Established != 2 {
+			t.Errorf("%+v", a.Stats())
+		}
+		close(blocked)
+		wantErr(t, l.Event(1, text("again"), wire.Reliable), nil)
+		time.Sleep(time.Second)
+		all := a.take()
+		came := slices.Index(all, "down overloaded") - 2
+		if came < 1 || came >= n || !slices.Equal(all[came+2:], []string{"down overloaded", "established dialled", "event again"}) {
+			t.Fatalf("%d events came of %d, then %.200q", came, n, all[max(came+2, 0):])
+		}
+		for i, e := range all[2 : came+2] {
+			if !strings.HasPrefix(e, fmt.Sprintf("event %d ", i)) {
+				t.Fatalf("%.20q came as number %d", e, i)
+			}
+		}
+	})
+}
+
 // A close comes behind what is queued.
 func TestCloseDrains(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {

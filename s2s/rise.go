@@ -51,7 +51,11 @@ func (k *keeper) beat(c *actor.Context, now time.Time, lv *live) {
 	}
 	ping, dead := lv.pulse.step(now, lv.session.Echoed())
 	if dead {
-		lv.because(&CloseError{Code: wire.CodeTimeout, Text: fmt.Sprintf("no ping was answered for %v", lv.pulse.dead)})
+		why := &CloseError{Code: wire.CodeTimeout, Text: fmt.Sprintf("no ping was answered for %v", lv.pulse.dead)}
+		if lv.session.Stuck() { // the answers may be there
+			why = &CloseError{Code: wire.CodeOverloaded, Text: fmt.Sprintf("the behaviour has not taken what came for %v", lv.pulse.dead)}
+		}
+		lv.because(why)
 		lv.session.Abort()
 		k.arb.Ended(now, lv.conn)
 		return
