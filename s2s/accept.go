@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 
@@ -146,7 +145,7 @@ func (ls *Links) judge(a *transport.Arrival, m *wirepb.LinkHello) error {
 		return Refuse(wire.CodeAuth, fmt.Sprintf("this is %s, not %q", ls.cfg.Name, m.To))
 	case ls.cfg.Allow != nil && !ls.cfg.Allow(m.From):
 		return Refuse(wire.CodeAuth, m.From+" is not allowed here")
-	case len(m.App) > maxApp || !utf8.ValidString(m.App):
+	case checkApp(m.App) != nil:
 		return Refuse(wire.CodeApp, "no such application")
 	case ls.isClosed():
 		return Refuse(wire.CodeShutdown, stopsText)

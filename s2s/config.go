@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/troupe-go/troupe/transport"
 )
@@ -116,6 +117,12 @@ func (c Config) validate() error {
 	if c.DeadAfter < 2*c.KeepAlive {
 		faults = append(faults, fmt.Errorf("s2s: DeadAfter %v is below two KeepAlives of %v", c.DeadAfter, c.KeepAlive))
 	}
+	if c.RedialMin > c.RedialMax {
+		faults = append(faults, fmt.Errorf("s2s: RedialMin %v is above RedialMax %v", c.RedialMin, c.RedialMax))
+	}
+	if c.KeepBytes < 0 {
+		faults = append(faults, fmt.Errorf("s2s: KeepBytes %d: without KeepQueued nothing is kept", c.KeepBytes))
+	}
 	if c.KeepBytes > c.Limits.QueueHard {
 		faults = append(faults, fmt.Errorf("s2s: KeepBytes %d is above Limits.QueueHard %d: what was kept could not be sent", c.KeepBytes, c.Limits.QueueHard))
 	}
@@ -128,8 +135,11 @@ func (c Config) validate() error {
 const maxApp = 64
 
 func checkApp(app string) error {
-	if len(app) > maxApp {
+	switch {
+	case len(app) > maxApp:
 		return fmt.Errorf("s2s: application %q has more than %d bytes", app, maxApp)
+	case !utf8.ValidString(app):
+		return fmt.Errorf("s2s: application %q is not UTF-8", app)
 	}
 	return nil
 }

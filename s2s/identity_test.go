@@ -224,6 +224,8 @@ func TestDialRefuses(t *testing.T) {
 			{s2s.Target{Name: "b", URL: "tls://b:1"}, "the schemes are"},
 			{s2s.Target{Name: "b", URL: "s2s+http://b:1"}, "the schemes are"},
 			{s2s.Target{Name: "b", URL: "s2s+tls://b"}, "want a host and a port"},
+			{s2s.Target{Name: "b", URL: "s2s+tls://b:0"}, "want a host and a port"},
+			{s2s.Target{Name: "b", URL: "s2s+udp://b:65536"}, "want a host and a port"},
 			{s2s.Target{Name: "b", URL: "s2s+tls://:1"}, "want a host and a port"},
 			{s2s.Target{Name: "b", URL: "s2s+tls://me:secret@b:1"}, "want a host and a port"},
 			{s2s.Target{Name: "b", URL: "s2s+tls://b:1/path"}, "only WebSockets have a path"},
@@ -231,6 +233,7 @@ func TestDialRefuses(t *testing.T) {
 			{s2s.Target{Name: "b", URL: "s2s+tcp://b:1"}, "is plaintext and not on this machine"},
 			{s2s.Target{Name: "b", URL: "s2s+ws://10.0.0.1:1/x"}, "is plaintext and not on this machine"},
 			{s2s.Target{Name: "b", URL: "s2s+tls://b:1", App: strings.Repeat("x", 65)}, "more than 64 bytes"},
+			{s2s.Target{Name: "b", URL: "s2s+tls://b:1", App: "\xff"}, "not UTF-8"},
 			{s2s.Target{Name: "b", URL: "s2s+tls://b:1", Payload: make([]byte, 60<<10+1)}, "payload of"},
 		} {
 			if _, err := s2s.Dial(a.sys, tt.to, a.behavior); err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "secret") {
@@ -264,6 +267,9 @@ func TestConfig(t *testing.T) {
 			{s2s.Config{Name: "a", TLS: &tls.Config{Certificates: good.Certificates, RootCAs: good.RootCAs, GetConfigForClient: lax}}, "GetConfigForClient"},
 			{s2s.Config{Name: "a", KeepAlive: -1}, "KeepAlive"},
 			{s2s.Config{Name: "a", KeepAlive: 5 * time.Second}, "below two KeepAlives"},
+			{s2s.Config{Name: "a", RedialMin: time.Minute}, "RedialMin 1m0s is above RedialMax 10s"},
+			{s2s.Config{Name: "a", KeepBytes: -1}, "KeepBytes -1"},
+			{s2s.Config{Name: "a", Apps: []string{"\xff"}}, "not UTF-8"},
 			{s2s.Config{Name: "a", KeepBytes: 9 << 20}, "above Limits.QueueHard"},
 			{s2s.Config{Name: "a", Apps: []string{strings.Repeat("x", 65)}}, "more than 64 bytes"},
 			{s2s.Config{Name: "a", Limits: s2s.Config{}.Limits}, "has links already"},
