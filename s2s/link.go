@@ -80,8 +80,9 @@ func (l *Link) RemoteAddr() netip.AddrPort {
 // Ref refers to the link's actor: what is sent to it reaches the behaviour.
 func (l *Link) Ref() actor.Ref { return l.user }
 
-// Done is closed when the link is over and its behaviour has had its Closed.
-func (l *Link) Done() <-chan struct{} { return l.user.Done() }
+// Done is closed when the link is over: its behaviour has had its Closed, and what
+// was queued has left, or had its time. Then the other server may be dialled anew.
+func (l *Link) Done() <-chan struct{} { return l.ref.Done() }
 
 // String returns the other server's name, and the application's, for logs.
 func (l *Link) String() string {

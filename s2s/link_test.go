@@ -448,11 +448,12 @@ func TestCloseDrains(t *testing.T) {
 		synctest.Wait()
 		l.Close(200, "enough")
 		wantErr(t, <-calling, s2s.ErrLinkDown)
-		<-l.Done()
+		synctest.Wait()
 		if _, err := s2s.Dial(a.sys, b.target(), a.behavior); !errors.Is(err, s2s.ErrClosed) {
 			t.Errorf("dialling while the link is being closed: %v", err)
 		}
-		time.Sleep(10 * time.Second)
+		<-l.Done()
+		again := a.dial(b) // at once
 		events := 0
 		all := b.take()
 		for _, e := range all {
@@ -460,11 +461,9 @@ func TestCloseDrains(t *testing.T) {
 				events++
 			}
 		}
-		if events != n || all[len(all)-1] != "down code 200 remote" {
+		if again == l || events != n || all[len(all)-1] != "down code 200 remote" {
 			t.Errorf("%d events came, last %q", events, all[len(all)-1])
 		}
-		a.take()
-		a.dial(b)
 		w.linked(a, b)
 		b.want("established restarted")
 	})

@@ -90,7 +90,9 @@ func (ls *Links) Listen(url string) (netip.AddrPort, actor.Ref, error) {
 //
 // A system has one link with a server and application. Where there is one
 // already, be it that the other server has dialled, Dial returns that with the
-// Behavior that it has; servers that dial each other give both the same.
+// Behavior that it has; servers that dial each other give both the same. The first
+// Target counts: to dial another URL, or with another Payload, Close the link and
+// wait until it is Done. Before that Dial fails with ErrClosed.
 func Dial(sys *actor.System, t Target, fresh func() Behavior) (*Link, error) {
 	ls := indexOf(sys).links.Load()
 	if ls == nil {
