@@ -111,7 +111,9 @@ func (ls *Links) connect(ctx context.Context, r *route) (c *session.Conn, err er
 	case "tls":
 		return ls.secure(ctx, nc, r.target.Name)
 	}
-	up := session.Upgrade{URL: r.url, Subprotocol: subprotocol}
+	u := *r.url
+	u.Host = net.JoinHostPort(r.target.Name, u.Port()) // a server does not know what else its machine is called
+	up := session.Upgrade{URL: &u, Subprotocol: subprotocol}
 	if r.url.Scheme == "wss" {
 		up.TLS = ls.cfg.diallerTLS(r.target.Name, "http/1.1")
 	}
