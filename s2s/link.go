@@ -2,6 +2,7 @@ package s2s
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -142,7 +143,8 @@ func (l *Link) sent(lv *live, err error, d wire.Delivery, encode func([]byte) []
 // Call asks the other server something and waits for its answer until ctx ends,
 // or until the link is down. The answer, which owns its bytes, does not pass
 // through the link's actor, so a behaviour may wait; what comes meanwhile queues,
-// and with 1 MiB of it the connection ends as overloaded. A Response whose Result
+// and with 1 MiB of it the connection ends as overloaded. Two behaviours that call
+// each other, and answer each other, wait until ctx ends. A Response whose Result
 // is not 0 comes with an *Error.
 func (l *Link) Call(ctx context.Context, code uint16, b wire.Body) (wire.Response, error) {
 	for {
@@ -188,6 +190,11 @@ func (l *Link) Close(code wire.Code, text string) {
 		lv.calls.Close(why)
 	}
 	l.ref.Force(closing{why})
+}
+
+// errEnds is what who dials meanwhile is told.
+func (l *Link) errEnds() error {
+	return fmt.Errorf("s2s: the link with %s is being closed: %w", l, ErrClosed)
 }
 
 // shut lets nothing more in. It reports false when that has been done.
