@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 
@@ -20,11 +20,18 @@ import (
 )
 
 const (
-	maxPayload         = 60 << 10      // bytes of a Target's payload, or of a reply
-	maxDatagramPayload = 8 << 10       // of those where a handshake's stream over datagrams carries them
-	maxHello           = wire.MaxFrame // bytes of a first frame
-	sdk                = "troupe-go"   // this library in the other server's logs
+	maxHello = wire.MaxFrame // bytes of a first frame
+	sdk      = "troupe-go"   // this library in the other server's logs
 )
+
+// payloadLimit is how many bytes a Target's payload, or a reply, may have; a
+// handshake's stream over datagrams carries fewer.
+func payloadLimit(udp bool) int {
+	if udp {
+		return 8 << 10
+	}
+	return 60 << 10
+}
 
 // hello is another server's dial, for the keeper to decide on.
 type hello struct {
@@ -138,7 +145,7 @@ func (ls *Links) judge(a *transport.Arrival, m *wirepb.LinkHello) error {
 		return Refuse(wire.CodeAuth, fmt.Sprintf("this is %s, not %q", ls.cfg.Name, m.To))
 	case ls.cfg.Allow != nil && !ls.cfg.Allow(m.From):
 		return Refuse(wire.CodeAuth, m.From+" is not allowed here")
-	case len(m.App) > maxApp || !utf8.ValidString(m.App):
+	case checkApp(m.App) != nil:
 		return Refuse(wire.CodeApp, "no such application")
 	case ls.isClosed():
 		return Refuse(wire.CodeShutdown, stopsText)
@@ -188,6 +195,9 @@ func (ls *Links) ask(in *Init) (b Behavior, reply []byte, err error) {
 	}()
 	c := *in
 	b, err = ls.cfg.Link(&c)
+	if limit := payloadLimit(strings.HasPrefix(in.Listener, Scheme+"udp:")); err == nil && len(c.Reply) > limit {
+		err = fmt.Errorf("s2s: reply of %d bytes, at most %d are allowed", len(c.Reply), limit)
+	}
 	if _, refused := errors.AsType[*RefusedError](err); err != nil && !refused {
 		ls.cfg.Logger.Error("Config.Link", slog.String("link", in.Name), slog.Any("err", err))
 		err = Refuse(wire.CodeInternal, "")

@@ -12,7 +12,8 @@ import (
 	"github.com/troupe-go/troupe/wire"
 )
 
-// maxUntold is how many begins and ends of connections may wait for a behaviour.
+// maxUntold is how many begins and ends of connections may wait for a behaviour,
+// and connections that are held.
 const maxUntold = 16
 
 var errBehind = errors.New("s2s: the behaviour does not keep up with the link, or panics")

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/troupe-go/troupe/transport"
 )
@@ -24,7 +25,8 @@ type Config struct {
 	Name string
 	// TLS has this server's certificate, which is for servers and for clients, and
 	// in RootCAs who vouches for servers. The certificate may be renewed under way
-	// with GetCertificate. nil leaves plaintext; see [DevelopmentTLS].
+	// with GetCertificate, and VerifyConnection may refuse who is revoked. nil leaves
+	// plaintext; see [DevelopmentTLS].
 	TLS *tls.Config
 	// Link is asked about each connection that another server has dialled: Refuse
 	// is the error that declines it. The Behavior becomes that of the link, unless
@@ -115,6 +117,12 @@ func (c Config) validate() error {
 	if c.DeadAfter < 2*c.KeepAlive {
 		faults = append(faults, fmt.Errorf("s2s: DeadAfter %v is below two KeepAlives of %v", c.DeadAfter, c.KeepAlive))
 	}
+	if c.RedialMin > c.RedialMax {
+		faults = append(faults, fmt.Errorf("s2s: RedialMin %v is above RedialMax %v", c.RedialMin, c.RedialMax))
+	}
+	if c.KeepBytes < 0 {
+		faults = append(faults, fmt.Errorf("s2s: KeepBytes %d: without KeepQueued nothing is kept", c.KeepBytes))
+	}
 	if c.KeepBytes > c.Limits.QueueHard {
 		faults = append(faults, fmt.Errorf("s2s: KeepBytes %d is above Limits.QueueHard %d: what was kept could not be sent", c.KeepBytes, c.Limits.QueueHard))
 	}
@@ -127,8 +135,11 @@ func (c Config) validate() error {
 const maxApp = 64
 
 func checkApp(app string) error {
-	if len(app) > maxApp {
+	switch {
+	case len(app) > maxApp:
 		return fmt.Errorf("s2s: application %q has more than %d bytes", app, maxApp)
+	case !utf8.ValidString(app):
+		return fmt.Errorf("s2s: application %q is not UTF-8", app)
 	}
 	return nil
 }
@@ -159,11 +170,7 @@ func (c *Config) check(t *Target) (*url.URL, error) {
 	if err != nil {
 		return nil, err
 	}
-	limit := maxPayload
-	if u.Scheme == "udp" {
-		limit = maxDatagramPayload
-	}
-	if len(t.Payload) > limit {
+	if limit := payloadLimit(u.Scheme == "udp"); len(t.Payload) > limit {
 		return nil, fmt.Errorf("s2s: payload of %d bytes, at most %d are allowed", len(t.Payload), limit)
 	}
 	return u, nil

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
+	"runtime/debug"
 	"time"
 
 	"github.com/troupe-go/troupe/internal/arbiter"
@@ -47,14 +49,7 @@ func (d *dialled) Release() {
 // dial connects and says hello.
 func (ls *Links) dial(ctx context.Context, r *route, conn arbiter.Conn, h arbiter.Hello) *dialled {
 	d := &dialled{conn: conn}
-	switch {
-	case ls.cfg.Allow != nil && !ls.cfg.Allow(r.target.Name):
-		d.err = Refuse(wire.CodeAuth, r.target.Name+" is not allowed")
-	case r.url.Scheme == "udp":
-		d.err = ls.enterUDP(ctx, d, r, h)
-	default:
-		d.err = ls.enter(ctx, d, r, h)
-	}
+	d.err = ls.attempt(ctx, d, r, h)
 	if due, _ := ctx.Deadline(); d.err != nil && !time.Now().Before(due) {
 		<-ctx.Done() // the connection's clock was first
 	}
@@ -62,6 +57,23 @@ func (ls *Links) dial(ctx context.Context, r *route, conn arbiter.Conn, h arbite
 		d.err = fmt.Errorf("%w (%w)", context.Cause(ctx), d.err)
 	}
 	return d
+}
+
+// attempt connects and says hello, and calls the application's functions on the way.
+func (ls *Links) attempt(ctx context.Context, d *dialled, r *route, h arbiter.Hello) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			ls.caught(v, debug.Stack(), slog.String("link", r.target.Name))
+			err = &CloseError{Code: wire.CodeInternal, Text: internalText}
+		}
+	}()
+	switch {
+	case ls.cfg.Allow != nil && !ls.cfg.Allow(r.target.Name):
+		return Refuse(wire.CodeAuth, r.target.Name+" is not allowed")
+	case r.url.Scheme == "udp":
+		return ls.enterUDP(ctx, d, r, h)
+	}
+	return ls.enter(ctx, d, r, h)
 }
 
 func (ls *Links) enter(ctx context.Context, d *dialled, r *route, h arbiter.Hello) error {
@@ -83,29 +95,29 @@ func (ls *Links) enter(ctx context.Context, d *dialled, r *route, h arbiter.Hell
 }
 
 // connect opens what carries the link.
-func (ls *Links) connect(ctx context.Context, r *route) (*session.Conn, error) {
+func (ls *Links) connect(ctx context.Context, r *route) (c *session.Conn, err error) {
 	nc, err := ls.cfg.DialContext(ctx, "tcp", address(r.url))
 	if err != nil {
 		return nil, err
 	}
-	var c *session.Conn
+	defer func() {
+		if c == nil { // also where the application's part of TLS panics
+			nc.Close()
+		}
+	}()
 	switch r.url.Scheme {
 	case "tcp":
-		c = session.NewConn(nc)
+		return session.NewConn(nc), nil
 	case "tls":
-		c, err = ls.secure(ctx, nc, r.target.Name)
-	default:
-		up := session.Upgrade{URL: r.url, Subprotocol: subprotocol}
-		if r.url.Scheme == "wss" {
-			up.TLS = ls.cfg.diallerTLS(r.target.Name, "http/1.1")
-		}
-		c, err = session.DialWebSocket(ctx, nc, up)
+		return ls.secure(ctx, nc, r.target.Name)
 	}
-	if err != nil {
-		nc.Close()
-		return nil, err
+	u := *r.url
+	u.Host = net.JoinHostPort(r.target.Name, u.Port()) // a server does not know what else its machine is called
+	up := session.Upgrade{URL: &u, Subprotocol: subprotocol}
+	if r.url.Scheme == "wss" {
+		up.TLS = ls.cfg.diallerTLS(r.target.Name, "http/1.1")
 	}
-	return c, nil
+	return session.DialWebSocket(ctx, nc, up)
 }
 
 func (ls *Links) secure(ctx context.Context, nc net.Conn, name string) (*session.Conn, error) {

@@ -3,7 +3,8 @@ package s2s
 import "github.com/troupe-go/troupe/wire"
 
 // Behavior handles a link's messages, one at a time. It may block: the link lives
-// on, and what comes waits.
+// on, and what comes waits, up to 128 KiB of it. With more the connection is not
+// read, and ends when pings have not been answered for Config.DeadAfter.
 type Behavior interface{ Receive(*Context) }
 
 // Func is a Behavior made of a function, often a method: one for each state.

@@ -336,6 +336,67 @@ func TestNoConfirm(t *testing.T) {
 	})
 }
 
+// A lower server that confirms what is not the link any more, and goes on talking,
+// costs no memory: what it says is dropped, and where the behaviour has no time to
+// hear that, the server is soon refused.
+func TestConfirmsOverAndOver(t *testing.T) {
+	for _, blocks := range []bool{false, true} {
+		inWorld(t, func(t *testing.T, w *world) {
+			master, v := w.server("master", s2s.Config{}), w.villain()
+			event := (&wire.Event{Code: 1, Body: wire.Text("x")}).AppendFrame(nil)
+			dial := uint64(10)
+			enter := func(generation uint64) (*wiretap, bool) {
+				r, err := v.secure(master, "a", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				m := helloOf("a", "master")
+				m.Dial = dial
+				dial++
+				r.say(wire.KindLinkHello, m)
+				if k, _, err := r.hear(); k != wire.KindLinkWelcome {
+					return nil, err == nil && k == wire.KindRefuse
+				}
+				r.say(wire.KindConfirm, &wirepb.Confirm{Generation: generation})
+				return r, true
+			}
+			first, _ := enter(100)
+			go first.answer(t)
+			time.Sleep(2 * oneWay)
+			master.want("started", "established")
+			unblock := make(chan struct{})
+			if blocks {
+				master.intercept(func(*s2s.Context) bool { <-unblock; return false })
+				first.write(event)
+				time.Sleep(2 * oneWay)
+			}
+			taken := 0
+			for range 60 {
+				r, ok := enter(50)
+				if !ok {
+					t.Fatal("it is not answered")
+				}
+				if r != nil {
+					taken++
+					r.write(event)
+					time.Sleep(2 * oneWay)
+					r.Close()
+				}
+				time.Sleep(200 * time.Millisecond) // else it is too many connections
+			}
+			close(unblock)
+			synctest.Wait()
+			if blocks && (taken < 10 || taken > 20) || !blocks && taken != 60 {
+				t.Errorf("behaviour blocks %v: %d connections were taken", blocks, taken)
+			}
+			if st := master.Stats(); st.Dropped == 0 || // some are cut before what they say is read
+				st.Dropped > uint64(taken) || st.Up != 1 || st.Established != 1 {
+				t.Errorf("behaviour blocks %v: %d connections, %+v", blocks, taken, st)
+			}
+		})
+	}
+}
+
 // A server that does not read costs itself its link, and memory only up to the
 // limit.
 func TestRogueThatDoesNotRead(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"math/big"
 	"os"
 	"os/exec"
@@ -117,6 +118,30 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
+// The application's own check of a connection is asked too, at either end.
+func TestVerifyConnection(t *testing.T) {
+	for _, who := range []string{"master", "game"} {
+		inWorld(t, func(t *testing.T, w *world) {
+			cfg := map[string]s2s.Config{}
+			c, err := s2s.DevelopmentTLS(w.dir, who)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.VerifyConnection = func(state tls.ConnectionState) error {
+				return errors.New(state.PeerCertificates[0].DNSNames[0] + " is revoked")
+			}
+			cfg[who] = s2s.Config{TLS: c}
+			master, game := w.server("master", cfg["master"]), w.server("game", cfg["game"])
+			game.dial(master)
+			time.Sleep(50 * time.Millisecond)
+			want := map[string]string{"master": "failed 1 not authenticated: remote error: tls: bad certificate", "game": "failed 1 not authenticated: master is revoked"}[who]
+			if got := game.take(); len(got) != 2 || got[1] != want {
+				t.Errorf("%s checks: got %q, want %q", who, got, want)
+			}
+		})
+	}
+}
+
 // A certificate that expires ends its link, which is up again with a new one.
 func TestExpiry(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
@@ -199,6 +224,8 @@ func TestDialRefuses(t *testing.T) {
 			{s2s.Target{Name: "b", URL: "tls://b:1"}, "the schemes are"},
 			{s2s.Target{Name: "b", URL: "s2s+http://b:1"}, "the schemes are"},
 			{s2s.Target{Name: "b", URL: "s2s+tls://b"}, "want a host and a port"},
+			{s2s.Target{Name: "b", URL: "s2s+tls://b:0"}, "want a host and a port"},
+			{s2s.Target{Name: "b", URL: "s2s+udp://b:65536"}, "want a host and a port"},
 			{s2s.Target{Name: "b", URL: "s2s+tls://:1"}, "want a host and a port"},
 			{s2s.Target{Name: "b", URL: "s2s+tls://me:secret@b:1"}, "want a host and a port"},
 			{s2s.Target{Name: "b", URL: "s2s+tls://b:1/path"}, "only WebSockets have a path"},
@@ -206,6 +233,7 @@ func TestDialRefuses(t *testing.T) {
 			{s2s.Target{Name: "b", URL: "s2s+tcp://b:1"}, "is plaintext and not on this machine"},
 			{s2s.Target{Name: "b", URL: "s2s+ws://10.0.0.1:1/x"}, "is plaintext and not on this machine"},
 			{s2s.Target{Name: "b", URL: "s2s+tls://b:1", App: strings.Repeat("x", 65)}, "more than 64 bytes"},
+			{s2s.Target{Name: "b", URL: "s2s+tls://b:1", App: "\xff"}, "not UTF-8"},
 			{s2s.Target{Name: "b", URL: "s2s+tls://b:1", Payload: make([]byte, 60<<10+1)}, "payload of"},
 		} {
 			if _, err := s2s.Dial(a.sys, tt.to, a.behavior); err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "secret") {
@@ -226,6 +254,7 @@ func TestConfig(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		a := w.server("a", s2s.Config{}) // makes the authority
 		good := w.issue(x509.Certificate{DNSNames: []string{"a"}})
+		lax := func(*tls.ClientHelloInfo) (*tls.Config, error) { return nil, nil }
 		for _, tt := range []struct {
 			cfg  s2s.Config
 			want string
@@ -235,8 +264,12 @@ func TestConfig(t *testing.T) {
 			{s2s.Config{Name: "a", TLS: &tls.Config{RootCAs: good.RootCAs}}, "no certificate"},
 			{s2s.Config{Name: "a", TLS: &tls.Config{Certificates: good.Certificates}}, "RootCAs is nil"},
 			{s2s.Config{Name: "a", TLS: &tls.Config{Certificates: good.Certificates, RootCAs: good.RootCAs, InsecureSkipVerify: true}}, "InsecureSkipVerify"},
+			{s2s.Config{Name: "a", TLS: &tls.Config{Certificates: good.Certificates, RootCAs: good.RootCAs, GetConfigForClient: lax}}, "GetConfigForClient"},
 			{s2s.Config{Name: "a", KeepAlive: -1}, "KeepAlive"},
 			{s2s.Config{Name: "a", KeepAlive: 5 * time.Second}, "below two KeepAlives"},
+			{s2s.Config{Name: "a", RedialMin: time.Minute}, "RedialMin 1m0s is above RedialMax 10s"},
+			{s2s.Config{Name: "a", KeepBytes: -1}, "KeepBytes -1"},
+			{s2s.Config{Name: "a", Apps: []string{"\xff"}}, "not UTF-8"},
 			{s2s.Config{Name: "a", KeepBytes: 9 << 20}, "above Limits.QueueHard"},
 			{s2s.Config{Name: "a", Apps: []string{strings.Repeat("x", 65)}}, "more than 64 bytes"},
 			{s2s.Config{Name: "a", Limits: s2s.Config{}.Limits}, "has links already"},

@@ -16,7 +16,7 @@ type Init struct {
 	Local, Remote netip.AddrPort
 	TLS           *tls.ConnectionState // nil in plaintext: then Name is what anybody may say
 	Payload       []byte               // from Target.Payload there
-	Reply         []byte               // set by Config.Link: comes to the other's Established
+	Reply         []byte               // set by Config.Link: comes to the other's Established; it has a Payload's limit
 }
 
 // Refuse is the error by which Config.Link declines a server.

@@ -148,6 +148,7 @@ func (k *keeper) do(c *actor.Context, now time.Time, o arbiter.Output) {
 	case arbiter.Hold:
 		if lv := k.open(now, o); lv != nil {
 			lv.confirm = true
+			k.l.untold.Add(1)
 			k.start(lv)
 		}
 	case arbiter.Refuse:
@@ -213,8 +214,15 @@ func (k *keeper) drop(conn arbiter.Conn) {
 	}
 	if lv := k.lives[conn]; lv != nil {
 		lv.session.Abort()
-		delete(k.lives, conn)
+		k.unhold(lv)
 	}
+}
+
+// unhold has the behaviour's actor forget a connection that has not become the
+// link, and what it has brought.
+func (k *keeper) unhold(lv *live) {
+	delete(k.lives, lv.conn)
+	k.l.user.Force(unheld{lv})
 }
 
 // close ends the link for good.

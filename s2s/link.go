@@ -2,6 +2,7 @@ package s2s
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -23,7 +24,7 @@ type Link struct {
 
 	live    atomic.Pointer[live]       // the connection that is up; nil while none is
 	closing atomic.Pointer[CloseError] // why the link is being closed, or was; set with mu
-	untold  atomic.Int32               // begins and ends that the behaviour has not come to
+	untold  atomic.Int32               // begins and ends that the behaviour has not come to, and connections that are held
 	faulty  atomic.Bool                // it panics so often that it is given a rest
 	failed  atomic.Pointer[Failed]     // the last one, until the behaviour comes to it
 
@@ -80,8 +81,9 @@ func (l *Link) RemoteAddr() netip.AddrPort {
 // Ref refers to the link's actor: what is sent to it reaches the behaviour.
 func (l *Link) Ref() actor.Ref { return l.user }
 
-// Done is closed when the link is over and its behaviour has had its Closed.
-func (l *Link) Done() <-chan struct{} { return l.user.Done() }
+// Done is closed when the link is over: its behaviour has had its Closed, and what
+// was queued has left, or had its time. Then the other server may be dialled anew.
+func (l *Link) Done() <-chan struct{} { return l.ref.Done() }
 
 // String returns the other server's name, and the application's, for logs.
 func (l *Link) String() string {
@@ -141,7 +143,8 @@ func (l *Link) sent(lv *live, err error, d wire.Delivery, encode func([]byte) []
 // Call asks the other server something and waits for its answer until ctx ends,
 // or until the link is down. The answer, which owns its bytes, does not pass
 // through the link's actor, so a behaviour may wait; what comes meanwhile queues,
-// and with 1 MiB of it the connection ends as overloaded. A Response whose Result
+// and with 1 MiB of it the connection ends as overloaded. Two behaviours that call
+// each other, and answer each other, wait until ctx ends. A Response whose Result
 // is not 0 comes with an *Error.
 func (l *Link) Call(ctx context.Context, code uint16, b wire.Body) (wire.Response, error) {
 	for {
@@ -187,6 +190,11 @@ func (l *Link) Close(code wire.Code, text string) {
 		lv.calls.Close(why)
 	}
 	l.ref.Force(closing{why})
+}
+
+// errEnds is what who dials meanwhile is told.
+func (l *Link) errEnds() error {
+	return fmt.Errorf("s2s: the link with %s is being closed: %w", l, ErrClosed)
 }
 
 // shut lets nothing more in. It reports false when that has been done.

@@ -167,6 +167,34 @@ func TestLinkFunction(t *testing.T) {
 	})
 }
 
+// A reply that does not fit is the application's mistake: the server is refused,
+// whatever carries the link, and no link is up meanwhile.
+func TestReplyLimit(t *testing.T) {
+	for scheme, limit := range map[string]int{"tls": 60 << 10, "udp": 8 << 10} {
+		for _, names := range [][]string{{"a", "b"}, {"b", "a"}} {
+			inWorld(t, func(t *testing.T, w *world) {
+				size := limit + 1
+				var master *server
+				master = w.server(names[0], s2s.Config{Link: func(in *s2s.Init) (s2s.Behavior, error) {
+					in.Reply = make([]byte, size)
+					return master.behavior(), nil
+				}})
+				game := w.server(names[1], s2s.Config{})
+				master.listen(s2s.Scheme+scheme, 4530)
+				game.dialTarget(s2s.Target{Name: names[0], URL: s2s.Scheme + scheme + "://" + master.addr(4530)})
+				time.Sleep(200 * time.Millisecond)
+				game.want("started", "failed 1 internal error: ")
+				master.want()
+				size--
+				w.linked(master, game)
+				if all := strings.Join(game.take(), "; "); !strings.HasSuffix(all, "established dialled reply "+string(make([]byte, limit))) {
+					t.Errorf("%s: told %.100q", scheme, all)
+				}
+			})
+		}
+	}
+}
+
 // What is asked and told keeps its order, in both directions at once, and each
 // call has its own answer.
 func TestOrder(t *testing.T) {
@@ -357,6 +385,48 @@ func TestBehaviorBlocks(t *testing.T) {
 	})
 }
 
+// A behaviour that blocks while much comes costs the connection, and is told why.
+// What has come it handles before it hears of the end, once and in order.
+func TestBehaviorBlocksWhileMuchComes(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		a, b := w.server("a", s2s.Config{}), w.server("b", s2s.Config{})
+		blocked := make(chan struct{})
+		a.intercept(func(c *s2s.Context) bool {
+			if _, ok := c.Message().(*s2s.Event); ok {
+				<-blocked
+			}
+			return false
+		})
+		a.dial(b)
+		w.linked(a, b)
+		l := b.link(a)
+		const n = 200 // they fit into what is between the two ends
+		for i := range n {
+			wantErr(t, l.Event(1, text(fmt.Sprintf("%d %1000d", i, 0)), wire.Reliable), nil)
+		}
+		if took := awaitDown(t, l); took > 8*time.Second+2*oneWay {
+			t.Errorf("down after %v", took)
+		}
+		time.Sleep(time.Minute)
+		if !l.Up() || a.Stats().Established != 2 {
+			t.Errorf("%+v", a.Stats())
+		}
+		close(blocked)
+		wantErr(t, l.Event(1, text("again"), wire.Reliable), nil)
+		time.Sleep(time.Second)
+		all := a.take()
+		came := slices.Index(all, "down overloaded") - 2
+		if came < 1 || came >= n || !slices.Equal(all[came+2:], []string{"down overloaded", "established dialled", "event again"}) {
+			t.Fatalf("%d events came of %d, then %.200q", came, n, all[max(came+2, 0):])
+		}
+		for i, e := range all[2 : came+2] {
+			if !strings.HasPrefix(e, fmt.Sprintf("event %d ", i)) {
+				t.Fatalf("%.20q came as number %d", e, i)
+			}
+		}
+	})
+}
+
 // A close comes behind what is queued.
 func TestCloseDrains(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
@@ -378,11 +448,12 @@ func TestCloseDrains(t *testing.T) {
 		synctest.Wait()
 		l.Close(200, "enough")
 		wantErr(t, <-calling, s2s.ErrLinkDown)
-		<-l.Done()
+		synctest.Wait()
 		if _, err := s2s.Dial(a.sys, b.target(), a.behavior); !errors.Is(err, s2s.ErrClosed) {
 			t.Errorf("dialling while the link is being closed: %v", err)
 		}
-		time.Sleep(10 * time.Second)
+		<-l.Done()
+		again := a.dial(b) // at once
 		events := 0
 		all := b.take()
 		for _, e := range all {
@@ -390,11 +461,9 @@ func TestCloseDrains(t *testing.T) {
 				events++
 			}
 		}
-		if events != n || all[len(all)-1] != "down code 200 remote" {
+		if again == l || events != n || all[len(all)-1] != "down code 200 remote" {
 			t.Errorf("%d events came, last %q", events, all[len(all)-1])
 		}
-		a.take()
-		a.dial(b)
 		w.linked(a, b)
 		b.want("established restarted")
 	})

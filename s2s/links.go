@@ -90,7 +90,9 @@ func (ls *Links) Listen(url string) (netip.AddrPort, actor.Ref, error) {
 //
 // A system has one link with a server and application. Where there is one
 // already, be it that the other server has dialled, Dial returns that with the
-// Behavior that it has; servers that dial each other give both the same.
+// Behavior that it has; servers that dial each other give both the same. The first
+// Target counts: to dial another URL, or with another Payload, Close the link and
+// wait until it is Done. Before that Dial fails with ErrClosed.
 func Dial(sys *actor.System, t Target, fresh func() Behavior) (*Link, error) {
 	ls := indexOf(sys).links.Load()
 	if ls == nil {
@@ -109,7 +111,7 @@ func Dial(sys *actor.System, t Target, fresh func() Behavior) (*Link, error) {
 		return nil, err
 	}
 	if l.ref.Force(dialTo{&route{t, u}}) != actor.Accepted {
-		return nil, ErrClosed
+		return nil, l.errEnds()
 	}
 	return l, nil
 }
@@ -121,14 +123,14 @@ func (ls *Links) link(k key, fresh func() (Behavior, error), first Behavior) (*L
 	l := ls.links[k]
 	switch {
 	case l != nil && l.closing.Load() != nil:
-		return nil, fmt.Errorf("s2s: the link with %s is being closed: %w", l, ErrClosed)
+		return nil, l.errEnds()
 	case l != nil:
 		return l, nil
 	case ls.closed:
-		return nil, ErrClosed
+		return nil, errStops
 	}
 	if l = ls.newLink(k, fresh, first); l == nil {
-		return nil, ErrClosed
+		return nil, errStops
 	}
 	ls.links[k] = l
 	return l, nil
@@ -213,6 +215,8 @@ func (ls *Links) Shutdown(ctx context.Context) error {
 }
 
 const stopsText = "the server stops"
+
+var errStops = fmt.Errorf("s2s: %s: %w", stopsText, ErrClosed)
 
 // Wait waits until no connection has a goroutine left, or ctx ends. It comes
 // last: when the system has stopped.

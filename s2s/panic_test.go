@@ -1,6 +1,8 @@
 package s2s_test
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"slices"
 	"strings"
@@ -126,4 +128,63 @@ func TestPanicInAMessage(t *testing.T) {
 		a.want("started", "established dialled", "started", "established dialled")
 		b.want("started", "established", "down internal error remote", "established")
 	})
+}
+
+// A function of the configuration that panics costs the attempt in which it does:
+// the process lives, and the link is dialled again.
+func TestPanicInAFunctionOfConfig(t *testing.T) {
+	for _, where := range []string{"Allow", "GetCertificate", "VerifyPeerCertificate"} {
+		for _, scheme := range []string{"tls", "wss", "udp"} {
+			for _, ill := range []string{"dialler", "acceptor"} {
+				t.Run(ill+" "+where+" "+scheme, func(t *testing.T) {
+					inWorld(t, func(t *testing.T, w *world) {
+						left := 3
+						boom := func(at string) {
+							if at == where && left > 0 {
+								left--
+								panic("boom")
+							}
+						}
+						config := func(name string) s2s.Config {
+							c, err := s2s.DevelopmentTLS(w.dir, name)
+							if err != nil {
+								t.Fatal(err)
+							}
+							cert := c.Certificates[0]
+							c.Certificates = nil
+							c.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+								boom("GetCertificate")
+								return &cert, nil
+							}
+							c.VerifyPeerCertificate = func([][]byte, [][]*x509.Certificate) error {
+								boom("VerifyPeerCertificate")
+								return nil
+							}
+							return s2s.Config{TLS: c, Allow: func(string) bool {
+								boom("Allow")
+								return true
+							}}
+						}
+						var of [2]s2s.Config
+						if ill == "dialler" {
+							of[1] = config("game")
+						} else {
+							of[0] = config("master")
+						}
+						master, game := w.server("master", of[0]), w.server("game", of[1])
+						master.listen(s2s.Scheme+scheme, 4530)
+						game.dialTarget(s2s.Target{Name: "master", URL: s2s.Scheme + scheme + "://" + master.addr(4530)})
+						w.linked(master, game)
+						time.Sleep(30 * time.Second) // what failed by UDP is told until then
+						if st := game.Stats(); st.Failed != 3 || st.Dials != 4 || ill == "dialler" && st.Panics != 3 {
+							t.Errorf("%+v", st)
+						}
+						if st := master.Stats().Transport; st.Connections != 1 || st.Handshaking != 0 {
+							t.Errorf("%+v", st)
+						}
+					})
+				})
+			}
+		}
+	}
 }

@@ -30,7 +30,9 @@ func (k *keeper) rise(c *actor.Context, now time.Time, lv *live, generation uint
 	stats.up.Add(1)
 	k.log(slog.LevelInfo, "link up", slog.Any("addr", lv.session.RemoteAddr()), slog.Bool("dialled", lv.init.Dialled), slog.Uint64("generation", generation))
 	k.l.establish(lv) // before the behaviour hears of it, and may want to send
-	k.l.untold.Add(1)
+	if !lv.started {  // else it was held, and counted then
+		k.l.untold.Add(1)
+	}
 	k.l.user.Force(begin{lv})
 	k.start(lv)
 	cfg := &k.l.home.cfg
@@ -49,7 +51,11 @@ func (k *keeper) beat(c *actor.Context, now time.Time, lv *live) {
 	}
 	ping, dead := lv.pulse.step(now, lv.session.Echoed())
 	if dead {
-		lv.because(&CloseError{Code: wire.CodeTimeout, Text: fmt.Sprintf("no ping was answered for %v", lv.pulse.dead)})
+		why := &CloseError{Code: wire.CodeTimeout, Text: fmt.Sprintf("no ping was answered for %v", lv.pulse.dead)}
+		if lv.session.Stuck() { // the answers may be there
+			why = &CloseError{Code: wire.CodeOverloaded, Text: fmt.Sprintf("the behaviour has not taken what came for %v", lv.pulse.dead)}
+		}
+		lv.because(why)
 		lv.session.Abort()
 		k.arb.Ended(now, lv.conn)
 		return
@@ -75,7 +81,9 @@ func (k *keeper) ended(now time.Time, lv *live, why *CloseError) {
 	k.unread--
 	lv.because(why)
 	k.arb.Ended(now, lv.conn)
-	delete(k.lives, lv.conn)
+	if lv != k.up && k.lives[lv.conn] == lv {
+		k.unhold(lv)
+	}
 }
 
 // down takes the link down.

@@ -9,6 +9,19 @@ import (
 	"github.com/troupe-go/troupe/wire"
 )
 
+// A server is linked by its own name, whatever its machine is called.
+func TestNameOfTheMachine(t *testing.T) {
+	for _, scheme := range []string{"tls", "tcp", "wss", "ws"} {
+		inWorld(t, func(t *testing.T, w *world) {
+			master, game := w.server("master", s2s.Config{AllowPlaintext: true}), w.server("game", s2s.Config{AllowPlaintext: true})
+			master.listen(s2s.Scheme+scheme, 4530)
+			game.dialTarget(s2s.Target{Name: "master", URL: s2s.Scheme + scheme + "://elsewhere.example:4530"})
+			time.Sleep(time.Second)
+			game.want("started", "established dialled")
+		})
+	}
+}
+
 // A link is the same whatever carries it.
 func TestSchemes(t *testing.T) {
 	for _, scheme := range []string{"tls", "tcp", "wss", "ws", "udp"} {

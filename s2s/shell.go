@@ -18,7 +18,7 @@ type shell struct {
 	ctx      Context
 	behavior Behavior                // nil before Started, unless it came with the link
 	live     *live                   // what the behaviour knows to be the link; nil: it is down
-	early    []*inbox.Batch[message] // of a connection that the keeper may yet make the link
+	early    []*inbox.Batch[message] // of connections that the keeper may yet make the link
 	pace     inbox.Pace
 	panics   actor.Panics
 	ending   bool // Closed has been delivered
@@ -31,7 +31,8 @@ type (
 		lv  *live
 		why *CloseError
 	}
-	failed struct{} // Link.failed has been set
+	unheld struct{ lv *live } // it never was the link
+	failed struct{}           // Link.failed has been set
 	finish struct{ why *CloseError }
 	revive struct{}
 )
@@ -49,6 +50,12 @@ func (sh *shell) Receive(c *actor.Context) {
 		sh.begin(c, m.lv)
 	case end:
 		sh.end(m.lv, m.why)
+	case unheld:
+		sh.l.untold.Add(-1)
+		m.lv.phase = over
+		for _, b := range sh.claim(m.lv) {
+			b.Release()
+		}
 	case failed:
 		if f := sh.l.failed.Swap(nil); f != nil {
 			sh.deliver(*f)
@@ -83,18 +90,27 @@ func (sh *shell) begin(c *actor.Context, lv *live) {
 	lv.phase = begun
 	if sh.behavior == nil {
 		sh.cut(lv)
-		return
+	} else {
+		sh.live = lv
+		sh.deliver(lv.init)
 	}
-	sh.live = lv
-	sh.deliver(lv.init)
-	early := sh.early
-	sh.early = nil
-	for _, b := range early {
-		if of := b.First().from; of != lv { // it never became the link
-			of.phase = over
-		}
+	for _, b := range sh.claim(lv) {
 		sh.batch(c, b)
 	}
+}
+
+// claim takes what has come early by a connection.
+func (sh *shell) claim(lv *live) (its []*inbox.Batch[message]) {
+	all := sh.early
+	sh.early = nil
+	for _, b := range all {
+		if b.First().from == lv {
+			its = append(its, b)
+		} else {
+			sh.early = append(sh.early, b)
+		}
+	}
+	return its
 }
 
 // end tells that a connection is no more; nil: there is none.
@@ -150,7 +166,7 @@ func (sh *shell) worked(begin time.Duration) (now time.Duration) {
 func (sh *shell) batch(c *actor.Context, b *inbox.Batch[message]) {
 	lv := b.First().from
 	if lv.phase == unknown && !sh.ending {
-		sh.early = append(sh.early, b) // the session's gate bounds them
+		sh.early = append(sh.early, b) // the session's gate bounds them, and maxUntold the sessions
 		return
 	}
 	defer b.Release()

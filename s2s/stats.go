@@ -13,7 +13,7 @@ type Stats struct {
 	Down        uint64 // times that one went down
 	Dials       uint64
 	Failed      uint64 // dials
-	Panics      uint64 // of behaviours
+	Panics      uint64 // of behaviours, and of Config's functions
 	Dropped     uint64 // messages that came and were not handled, for their connection had ended or their behaviour panicked
 	Expired     uint64 // messages that waited too long for a link that was down
 

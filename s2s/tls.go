@@ -29,6 +29,9 @@ func checkTLS(c *tls.Config) error {
 	if c.InsecureSkipVerify {
 		faults = append(faults, errors.New("s2s: TLS.InsecureSkipVerify lets everybody take any server's name"))
 	}
+	if c.GetConfigForClient != nil {
+		faults = append(faults, errors.New("s2s: TLS.GetConfigForClient would let in whom this TLS does not: use GetCertificate"))
+	}
 	return errors.Join(faults...)
 }
 
@@ -43,8 +46,23 @@ func (c *Config) acceptorTLS() *tls.Config {
 	}
 	t.ClientAuth = tls.RequireAndVerifyClientCert
 	t.SessionTicketsDisabled = true // a resumed session's certificate would be of yesterday
-	t.VerifyConnection = func(state tls.ConnectionState) error { return bothRoles(state.PeerCertificates[0]) }
+	t.VerifyConnection = alsoVerify(t.VerifyConnection, bothRoles)
 	return t
+}
+
+// alsoVerify checks a certificate before the application's VerifyConnection, which
+// may be nil, has its say.
+func alsoVerify(verify func(tls.ConnectionState) error, check func(*x509.Certificate) error) func(tls.ConnectionState) error {
+	return func(state tls.ConnectionState) error {
+		err := check(state.PeerCertificates[0])
+		if err == nil && verify != nil {
+			err = verify(state)
+		}
+		if err != nil {
+			return certificateError{err}
+		}
+		return nil
+	}
 }
 
 // diallerTLS is for dialling a server by its name.
@@ -60,21 +78,20 @@ func (c *Config) diallerTLS(name, protocol string) *tls.Config {
 			return get(&tls.ClientHelloInfo{ServerName: c.Name})
 		}
 	}
-	t.VerifyConnection = func(state tls.ConnectionState) error {
-		cert := state.PeerCertificates[0]
+	t.VerifyConnection = alsoVerify(t.VerifyConnection, func(cert *x509.Certificate) error {
 		if err := named(cert, name); err != nil {
 			return err
 		}
 		return bothRoles(cert)
-	}
+	})
 	return t
 }
 
 // certificateError is what is wrong with the other end's certificate besides what
 // crypto/tls finds.
-type certificateError string
+type certificateError struct{ error }
 
-func (e certificateError) Error() string { return string(e) }
+func (e certificateError) Unwrap() error { return e.error }
 
 // named checks that a certificate has a server's name, and not just a pattern
 // that others match too.
@@ -82,7 +99,7 @@ func named(cert *x509.Certificate, name string) error {
 	if slices.Contains(cert.DNSNames, name) {
 		return nil
 	}
-	return certificateError(fmt.Sprintf("the certificate is for %s, not for %s", strings.Join(cert.DNSNames, ", "), name))
+	return fmt.Errorf("the certificate is for %s, not for %s", strings.Join(cert.DNSNames, ", "), name)
 }
 
 // bothRoles checks that a certificate is good for either end, whichever dials:
@@ -90,7 +107,7 @@ func named(cert *x509.Certificate, name string) error {
 func bothRoles(cert *x509.Certificate) error {
 	for _, role := range []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth} {
 		if !slices.Contains(cert.ExtKeyUsage, role) && !slices.Contains(cert.ExtKeyUsage, x509.ExtKeyUsageAny) {
-			return certificateError("the certificate is not for both serverAuth and clientAuth")
+			return errors.New("the certificate is not for both serverAuth and clientAuth")
 		}
 	}
 	return nil

@@ -104,12 +104,16 @@ func (ls *Links) enterUDP(ctx context.Context, d *dialled, r *route, h arbiter.H
 		return err
 	}
 	s := &socket{home: &ls.sockets, door: knock.New(pc, ls.transport.Env())}
+	defer func() {
+		if d.socket == nil { // also where the application's part of TLS panics
+			s.close()
+		}
+	}()
 	door, err := s.door.Knock(ctx, addrs)
-	if err == nil {
-		err = ls.shake(ctx, d, s, door, r, h)
-	}
 	if err != nil {
-		s.close()
+		return err
+	}
+	if err := ls.shake(ctx, d, s, door, r, h); err != nil {
 		return err
 	}
 	d.socket = s

@@ -136,6 +136,26 @@ func TestUDPPayloads(t *testing.T) {
 	})
 }
 
+// A link by UDP on which little or nothing is said stays up.
+func TestUDPStaysUp(t *testing.T) {
+	for _, said := range []time.Duration{3 * time.Second, time.Hour} {
+		inWorld(t, func(t *testing.T, w *world) {
+			a, b := w.server("a", s2s.Config{}), w.server("b", s2s.Config{})
+			l := a.dialTarget(b.byUDP())
+			w.linked(a, b)
+			for begun := time.Now(); time.Since(begun) < 5*time.Minute; {
+				wantErr(t, l.Event(1, text("x"), wire.Reliable), nil)
+				time.Sleep(min(said, 5*time.Minute))
+			}
+			for _, s := range []*server{a, b} {
+				if st := s.Stats(); st.Up != 1 || st.Established != 1 {
+					t.Errorf("said every %v: %s: %+v", said, s.name, st)
+				}
+			}
+		})
+	}
+}
+
 // A server that stops takes its sockets along.
 func TestUDPShutdown(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {

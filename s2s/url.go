@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -19,10 +20,11 @@ func (c *Config) parse(raw string) (*url.URL, error) {
 		return nil, fmt.Errorf("s2s: %w", err)
 	}
 	secure := isSecure(raw)
+	port, err := strconv.ParseUint(u.Port(), 10, 16)
 	switch {
 	case !ok || !secure && u.Scheme != "tcp" && u.Scheme != "ws":
 		return nil, fmt.Errorf("s2s: %s: the schemes are s2s+tls, s2s+tcp, s2s+wss, s2s+ws and s2s+udp", u.Redacted())
-	case u.Hostname() == "" || u.Port() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+	case u.Hostname() == "" || err != nil || port == 0 || u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return nil, fmt.Errorf("s2s: %s%s: want a host and a port", Scheme, u.Redacted())
 	case u.Path != "" && u.Scheme != "wss" && u.Scheme != "ws":
 		return nil, fmt.Errorf("s2s: %s%s: only WebSockets have a path", Scheme, u)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -97,8 +98,9 @@ func (w *world) serverAt(name string, cfg s2s.Config, host *simnet.Host) *server
 	return s
 }
 
+// dialContext knows elsewhere.example, which is where the first server is.
 func (s *server) dialContext(ctx context.Context, _, address string) (net.Conn, error) {
-	a, err := netip.ParseAddrPort(address)
+	a, err := netip.ParseAddrPort(strings.Replace(address, "elsewhere.example", "203.0.113.1", 1))
 	if err != nil {
 		return nil, err
 	}

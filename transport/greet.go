@@ -91,13 +91,16 @@ func (t *Transport) hello(ctx context.Context, sc *session.Conn, url string, sui
 
 // judge calls admit, which is the application's.
 func (t *Transport) judge(ctx context.Context, h *Hello) (who Admitted, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			t.cfg.Logger.Error("authenticator panic", slog.String("listener", h.Listener), slog.Any("panic", r), slog.String("stack", string(debug.Stack())))
-			err = &session.RefusedError{Code: wire.CodeInternal}
-		}
-	}()
+	defer t.caught("authenticator panic", h.Listener, &err)
 	return t.admit(ctx, h)
+}
+
+// caught makes a refusal of a panic of the application's. It is to be deferred.
+func (t *Transport) caught(what, url string, err *error) {
+	if r := recover(); r != nil {
+		t.cfg.Logger.Error(what, slog.String("listener", url), slog.Any("panic", r), slog.String("stack", string(debug.Stack())))
+		*err = &session.RefusedError{Code: wire.CodeInternal}
+	}
 }
 
 // turnAway closes a connection that is not let in, with a word where there is

@@ -98,8 +98,10 @@ func (l *listener) handshake(c *conn) {
 	l.t.greet(c.ctx, sc, l.url, entered)
 }
 
-// secure finds out who the client is and does the TLS handshake.
-func (l *listener) secure(c *conn) (*session.Conn, error) {
+// secure finds out who the client is and does the TLS handshake, which calls the
+// application's functions in a tls.Config.
+func (l *listener) secure(c *conn) (_ *session.Conn, err error) {
+	defer l.t.caught("panic in a TLS handshake", l.url, &err)
 	if err := c.identify(); err != nil {
 		return nil, err
 	}

@@ -3,9 +3,7 @@ package transport
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/netip"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -111,11 +109,6 @@ func (t *Transport) arrive(ctx context.Context, a *Arrival) (ok bool) {
 
 // take calls Take, which calls what is the application's.
 func (t *Transport) take(ctx context.Context, a *Arrival) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			t.cfg.Logger.Error("panic in a handshake", slog.String("listener", a.Listener), slog.Any("panic", r), slog.String("stack", string(debug.Stack())))
-			err = &session.RefusedError{Code: wire.CodeInternal}
-		}
-	}()
+	defer t.caught("panic in a handshake", a.Listener, &err)
 	return t.proto.Take(ctx, a)
 }

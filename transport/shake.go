@@ -126,11 +126,7 @@ func (s *shake) run() {
 	ctx, cancel := context.WithDeadline(l.ctx, s.begun.Add(min(t.env.HandshakeTimeout, shakeTime)))
 	defer cancel()
 	tc := tls.Server(shakeConn{s.conn}, l.tls)
-	err := tc.HandshakeContext(ctx)
-	if err == nil {
-		err = t.checkALPN(tc)
-	}
-	if err != nil {
+	if err := s.secure(ctx, tc); err != nil {
 		t.broken(l.url, s.key.addr, err)
 		tc.Close() // what TLS had to say is still said
 		t.limit.leave(s.key.addr.Addr())
@@ -150,6 +146,16 @@ func (s *shake) run() {
 		s.refused = true
 		t.limit.leave(s.key.addr.Addr())
 	}
+}
+
+// secure does the TLS handshake, see [listener.secure].
+func (s *shake) secure(ctx context.Context, tc *tls.Conn) (err error) {
+	l := s.d.l
+	defer l.t.caught("panic in a TLS handshake", l.url, &err)
+	if err := tc.HandshakeContext(ctx); err != nil {
+		return err
+	}
+	return l.t.checkALPN(tc)
 }
 
 // open makes the session, which has nothing to do with the handshake's stream any

@@ -22,6 +22,9 @@ type Calls struct {
 // Do sends an operation by way of send, which is given its request number, and
 // waits for the answer until ctx ends. The answer owns its bytes.
 func (c *Calls) Do(ctx context.Context, send func(request uint32) error) (wire.Response, error) {
+	if err := ctx.Err(); err != nil {
+		return wire.Response{}, err
+	}
 	answer := make(chan wire.Response, 1)
 	request, err := c.add(answer)
 	if err != nil {

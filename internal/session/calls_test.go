@@ -52,6 +52,11 @@ func TestCalls(t *testing.T) {
 			t.Error("the answer to a call that has given up was taken")
 		}
 
+		_, err := c.Do(ctx, func(uint32) error { t.Error("a call that has given up is sent"); return nil })
+		if err != context.DeadlineExceeded {
+			t.Errorf("a call that has given up: %v", err)
+		}
+
 		failed := errors.New("not sent")
 		if _, err := c.Do(t.Context(), func(uint32) error { return failed }); err != failed {
 			t.Errorf("a call that can't be sent: %v", err)

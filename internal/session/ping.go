@@ -56,7 +56,9 @@ func (s *Session) Echoed() time.Time {
 	at := s.clock.echoed.Load()
 	if d := s.dg.Load(); d != nil {
 		if l := d.link.Load(); l != nil {
-			at = max(at, l.clock.echoed.Load())
+			if by := l.clock.echoed.Load(); by != 0 && (at == 0 || by > at) { // 0 is none, in a bubble the others are below it
+				at = by
+			}
 		}
 	}
 	if at == 0 {

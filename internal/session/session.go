@@ -179,6 +179,9 @@ func (s *Session) Charge(n int) (held int) { return s.in.charge(n) }
 // Credit takes a Charge back.
 func (s *Session) Credit(n int) { s.in.credit(n) }
 
+// Stuck reports whether nothing is read, since receivers hold as much as they may.
+func (s *Session) Stuck() bool { return s.in.stuck() }
+
 // LiftGate lets the reader go on at the limit that Charge counts toward, until
 // LowerGate: whoever waits for an answer must not be held up by what he has not
 // handled yet, for it may be handled on the goroutine that waits. The Receiver

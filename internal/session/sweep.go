@@ -79,7 +79,7 @@ func (e *Env) Sweep(now time.Time) {
 		s.restLink(now)
 		silent := now.Sub(time.Unix(0, s.lastRead.Load()))
 		switch {
-		case e.IdleTimeout > 0 && silent > e.IdleTimeout && !s.in.stuck(): // a stuck reader is our own doing
+		case e.IdleTimeout > 0 && silent > e.IdleTimeout && !s.Stuck(): // a stuck reader is our own doing
 			s.shut(s.because(&CloseError{Code: wire.CodeTimeout, Text: "nothing heard for too long"}), true)
 		case e.PingInterval > 0 && s.pings():
 			s.Ping() // an error says that the session is closing or lags: either shows elsewhere

@@ -4,7 +4,7 @@
 // elsewhere; back again, it gets new ones.
 //
 //	go run ./samples/servers
-//	go run ./samples/servers -kill game-1 -for 15s
+//	go run ./samples/servers -kill game-1 -for 9s
 package main
 
 import (
@@ -51,11 +51,7 @@ func main() {
 		return
 	}
 	o := options{}
-	flag.StringVar(&o.host, "host", "127.0.0.1", "`address` to serve on")
-	flag.IntVar(&o.port, "port", 4530, "the master's `port` for players; the servers take the next ones, and 4520 for their links")
-	flag.IntVar(&o.bots, "bots", 4, "`number` of players")
-	flag.StringVar(&o.kill, "kill", "", "kill this `server` on the way: game-1, game-2 or master")
-	flag.DurationVar(&o.length, "for", 0, "end after this `time`")
+	o.define(flag.CommandLine)
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -64,6 +60,14 @@ func main() {
 		fmt.Fprintln(os.Stderr, "servers:", err)
 		os.Exit(1)
 	}
+}
+
+func (o *options) define(f *flag.FlagSet) {
+	f.StringVar(&o.host, "host", "127.0.0.1", "`address` to serve on")
+	f.IntVar(&o.port, "port", 4530, "the master's `port` for players; the servers take the next ones, and 4520 for their links")
+	f.IntVar(&o.bots, "bots", 4, "`number` of players")
+	f.StringVar(&o.kill, "kill", "", "kill this `server` on the way: game-1, game-2 or master")
+	f.DurationVar(&o.length, "for", 0, "end after this `time`")
 }
 
 // serve is what a server's process does, until in ends.

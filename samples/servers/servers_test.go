@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -46,12 +48,21 @@ func (j *journal) String() string {
 	return j.text.String()
 }
 
-// play runs the sample with four bots.
-func play(t *testing.T, kill string) ([]*bot, string) {
+// stall is how long a player may stand still: a machine may have else to do.
+const stall = 3 * time.Second
+
+// play runs the sample, on any ports.
+func play(t *testing.T, args ...string) ([]*bot, string) {
 	t.Helper()
 	t.Parallel() // most of the time it waits
+	var o options
+	f := flag.NewFlagSet("", flag.ContinueOnError)
+	o.define(f)
+	if err := f.Parse(append(args, "-port", "0")); err != nil {
+		t.Fatal(err)
+	}
 	var shown journal
-	bots, err := run(t.Context(), options{host: "127.0.0.1", bots: 4, kill: kill, length: 9 * time.Second}, &shown)
+	bots, err := run(t.Context(), o, &shown)
 	if err != nil {
 		t.Errorf("%v, after\n%s", err, &shown)
 	}
@@ -63,16 +74,45 @@ func play(t *testing.T, kill string) ([]*bot, string) {
 	return bots, shown.String()
 }
 
+// readme returns the arguments of the README's last command, and what its output is
+// like: lines one behind the other, with other numbers.
+func readme(t *testing.T) (args []string, output *regexp.Regexp) {
+	t.Helper()
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	number := regexp.MustCompile(`game-\d|[\d.]+m?s\b|\d+`)
+	pattern := "(?s)"
+	for line := range strings.Lines(string(text)) {
+		line, ok := strings.CutPrefix(strings.TrimRight(line, "\n"), "    ")
+		if command, is := strings.CutPrefix(line, "go run ./samples/servers"); ok && is {
+			args = strings.Fields(command)
+		} else if ok {
+			pattern += number.ReplaceAllStringFunc(regexp.QuoteMeta(line), func(s string) string {
+				switch {
+				case strings.HasPrefix(s, "game-"):
+					return s
+				case strings.HasSuffix(s, "s"):
+					return `[\d.]+m?s`
+				}
+				return `\d+`
+			}) + `\n.*`
+		}
+	}
+	return args, regexp.MustCompile(pattern)
+}
+
 // Players are spread over the servers, and hear what the master has to say.
 func TestPlayersAreSpread(t *testing.T) {
-	bots, _ := play(t, "")
+	bots, _ := play(t, "-for", "9s")
 	at := make(map[string]int)
 	for _, b := range bots {
-		if len(b.tally.steps) != 1 || b.tally.longest > time.Second || b.tally.told < 2 {
+		if len(b.tally.steps) != 1 || b.tally.longest > stall || b.tally.told < 2 {
 			t.Errorf("%v", b)
 		}
 		for name, n := range b.tally.steps {
-			if n < 50 {
+			if n < 20 {
 				t.Errorf("%v", b)
 			}
 			at[name]++
@@ -84,11 +124,19 @@ func TestPlayersAreSpread(t *testing.T) {
 }
 
 // The players of a server that is killed go on at the other one; it comes back.
+// That is what the README says, command and output.
 func TestGameServerIsKilled(t *testing.T) {
-	bots, shown := play(t, "game-1")
+	args, output := readme(t)
+	if args[0] != "-kill" || args[1] != "game-1" {
+		t.Fatalf("the README has %q", args)
+	}
+	bots, shown := play(t, args...)
+	if !output.MatchString(shown) {
+		t.Errorf("the README shows something else: want %v in\n%s", output, shown)
+	}
 	moved := 0
 	for _, b := range bots {
-		if b.tally.steps["game-2"] < 20 || b.tally.longest > 3*time.Second {
+		if b.tally.steps["game-2"] < 20 || b.tally.longest > stall {
 			t.Errorf("%v", b)
 		}
 		if b.tally.steps["game-1"] > 0 {
@@ -108,11 +156,14 @@ func TestGameServerIsKilled(t *testing.T) {
 // Whoever plays goes on when the master is killed, and the game servers are on its
 // list again when it is back.
 func TestMasterIsKilled(t *testing.T) {
-	bots, shown := play(t, masterName)
+	bots, shown := play(t, "-kill", masterName, "-for", "9s")
 	for _, b := range bots {
-		if len(b.tally.steps) != 1 || b.tally.longest > time.Second {
+		if len(b.tally.steps) != 1 || b.tally.longest > stall {
 			t.Errorf("%v", b)
 		}
+	}
+	if n := strings.Count(shown, " plays at "); n != len(bots) {
+		t.Errorf("%d times somebody began to play", n)
 	}
 	if !strings.Contains(shown, "master is back, as process") {
 		t.Error("the master is not back")
