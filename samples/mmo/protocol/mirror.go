@@ -63,7 +63,7 @@ func (m *Mirror) Roster(b []byte) error {
 		}
 	}
 	for i := range r.New {
-		if err := m.add(&r.New[i], near(m.newest, r.After)); err != nil {
+		if err := m.add(&r.New[i]); err != nil {
 			return err
 		}
 	}
@@ -77,7 +77,7 @@ func (m *Mirror) Roster(b []byte) error {
 	return nil
 }
 
-func (m *Mirror) add(n *Slotted[Item], after uint64) error {
+func (m *Mirror) add(n *Arrival) error {
 	if t := m.In(n.Slot); t != nil {
 		return fmt.Errorf("protocol: slot %d has an item already", n.Slot)
 	}
@@ -87,7 +87,7 @@ func (m *Mirror) add(n *Slotted[Item], after uint64) error {
 	if m.byID == nil {
 		m.byID = make(map[wire.ID]*Thing)
 	}
-	t := &Thing{Item: n.Of, Slot: n.Slot, Tick: m.Tick, after: after, past: []moment{{0, n.Of.State}}}
+	t := &Thing{Item: n.Item, Slot: n.Slot, Tick: m.roster.Tick - uint32(int32(n.Age)), after: near(m.newest, m.roster.After), past: []moment{{0, n.State}}}
 	m.slots[n.Slot], m.byID[t.ID] = t, t
 	return nil
 }
@@ -119,7 +119,7 @@ func (m *Mirror) Update(b []byte) (fresh []*Thing, err error) {
 		if u.Base > 0 {
 			base = t.asOf(number - uint64(u.Base))
 		}
-		t.State, t.Tick = c.of(base), u.Tick-uint32(c.Age)
+		t.State, t.Tick = c.of(base), u.Tick-uint32(int32(c.Age))
 		t.remember(number)
 		m.fresh = append(m.fresh, t)
 	}

@@ -34,10 +34,12 @@ type Sender struct {
 	told    []*Track // in the order of their rosters
 	gone    []*Track // likewise
 
-	roster, seen  uint64 // number of the last roster, and of the newest that the client knows
-	number, acked uint64 // number of the last update, and of the newest that came
-	sent          [window]packet
-	direct        bool // of some item the client hears without the server
+	roster, seen  uint64                    // number of the last roster, and of the newest that the client knows
+	number, acked uint64                    // number of the last update, and of the newest that came
+	sent          [window + maskSize]packet // by number
+	direct        bool                      // of some item the client hears without the server
+	checked, beat uint64                    // ticks of the last update of those, and of the last of all
+	own           Own                       // as said last
 
 	// buffers
 	message  Roster
@@ -170,9 +172,12 @@ func (s *Sender) doubt() {
 	}
 }
 
+// packet is where an update of a number is kept, of the latest there were.
+func (s *Sender) packet(number uint64) *packet { return &s.sent[number%uint64(len(s.sent))] }
+
 // arrived notes what the client knows by an update.
 func (s *Sender) arrived(number uint64) {
-	p := &s.sent[number%window]
+	p := s.packet(number)
 	if p.number != number || p.acked {
 		return
 	}
@@ -185,7 +190,8 @@ func (s *Sender) arrived(number uint64) {
 }
 
 // Pack returns what the client is to be told now: a roster, or nil, and updates,
-// of which there is one at least. They are good until the next Pack.
+// of which there is one at least every few ticks. They are good until the next
+// Pack.
 func (s *Sender) Pack(tick uint64, own Own) (roster []byte, updates [][]byte) {
 	budget := max(cmp.Or(s.Budget, 800), minBudget)
 	if len(s.waiting)+len(s.leaving)+len(s.changed) > 0 && s.roster-s.seen < maxAhead {
@@ -200,8 +206,8 @@ func (s *Sender) Pack(tick uint64, own Own) (roster []byte, updates [][]byte) {
 func (s *Sender) packRoster(tick uint64, budget int) []byte {
 	m := &s.message
 	s.roster++
-	*m = Roster{Number: uint16(s.roster), After: uint16(s.number), Gone: m.Gone[:0], New: m.New[:0], Changed: m.Changed[:0]}
-	budget -= 2 + 2 + 3*2
+	*m = Roster{Number: uint16(s.roster), Tick: uint32(tick), After: uint16(s.number), Gone: m.Gone[:0], New: m.New[:0], Changed: m.Changed[:0]}
+	budget -= 2 + 4 + 2 + 3*2
 	s.leaving = s.take(s.leaving, &budget, func(*Track) int { return 2 }, func(t *Track) {
 		m.Gone = append(m.Gone, t.slot)
 		t.stage, t.roster = gone, s.roster
@@ -213,9 +219,9 @@ func (s *Sender) packRoster(tick uint64, budget int) []byte {
 	})
 	slices.SortFunc(s.waiting, func(a, b *Track) int { return cmp.Compare(a.distance, b.distance) })
 	room := min(len(s.waiting), s.room())
-	late := s.take(s.waiting[:room], &budget, func(t *Track) int { return 2 + 8 + 1 + stateSize + t.props.size() }, func(t *Track) {
+	late := s.take(s.waiting[:room], &budget, func(t *Track) int { return 2 + 1 + 8 + 1 + stateSize + t.props.size() }, func(t *Track) {
 		s.allot(t)
-		m.New = append(m.New, Slotted[Item]{t.slot, Item{t.ID, t.Kind, t.now, *t.props}})
+		m.New = append(m.New, Arrival{t.slot, t.age(tick), Item{t.ID, t.Kind, t.now, *t.props}})
 		t.stage, t.roster, t.revision = told, s.roster, t.props.Revision
 		t.known, t.sent, t.sentAt = t.now, t.now, tick
 		s.told = append(s.told, t)
@@ -252,30 +258,43 @@ func (s *Sender) allot(t *Track) {
 // packUpdates says of the items what the budget allows.
 func (s *Sender) packUpdates(tick uint64, own Own, budget int) [][]byte {
 	whole := s.acked == 0 || s.number+uint64(budget/MaxUpdate)+2 >= s.acked+window
+	check := tick-s.checked >= checkEvery
+	if check {
+		s.checked = tick
+	}
 	var ages [4]uint64 // a set
 	total := 0
 	s.choices = s.choices[:0]
 	for slot, t := range s.slots {
-		if t == nil || !t.urgent(tick) {
+		if t == nil || !t.urgent(tick, check) {
 			continue
 		}
 		c := choice{Change: t.change(slot, tick, whole), t: t, score: t.score(tick)}
 		c.size = c.Change.size()
 		total += c.size
-		ages[c.Age/64] |= 1 << (c.Age % 64)
+		age := uint8(c.Age)
+		ages[age/64] |= 1 << (age % 64)
 		s.choices = append(s.choices, c)
 	}
+	changed := own.Fix != s.own.Fix || own.Health != s.own.Health // where it is, the client has said itself
+	if len(s.choices) == 0 && !changed && tick-s.beat < heartbeat && s.number > 0 {
+		return nil
+	}
+	s.own, s.beat = own, tick
 	sections := 0
 	for _, set := range ages {
 		sections += bits.OnesCount64(set)
 	}
 	around := (budget/MaxUpdate + 1) * (headerSize + sections*sectionSize) // the updates' own bytes
-	if total > budget-around {
+	cut := total > budget-around
+	if cut {
 		s.cut(budget - around)
 	}
-	slices.SortFunc(s.choices, func(a, b choice) int {
-		return cmp.Or(cmp.Compare(a.Age, b.Age), cmp.Compare(a.Slot, b.Slot))
-	})
+	if cut || sections > 1 { // else they are in order
+		slices.SortFunc(s.choices, func(a, b choice) int {
+			return cmp.Or(cmp.Compare(a.Age, b.Age), cmp.Compare(a.Slot, b.Slot))
+		})
+	}
 	return s.encode(tick, own, whole)
 }
 
@@ -309,7 +328,7 @@ func (s *Sender) encode(tick uint64, own Own, whole bool) [][]byte {
 		if !whole {
 			m.Base = uint8(s.number - s.acked)
 		}
-		p := &s.sent[s.number%window]
+		p := s.packet(s.number)
 		p.number, p.acked, p.states = s.number, false, p.states[:0]
 		for i := range rest[:n] {
 			c := &rest[i]

@@ -220,12 +220,14 @@ func TestWhatIsHeardDirectlyIsCheckedOnly(t *testing.T) {
 		updates := e.tell(false)
 		in.Ack = e.m.Ack()
 		e.s.Ack(&in)
-		var u Update
-		if err := u.Parse(updates[0]); err != nil {
-			t.Fatal(err)
-		}
-		for _, c := range u.Changes {
-			said[e.s.In(c.Slot).ID]++
+		for _, b := range updates {
+			var u Update
+			if err := u.Parse(b); err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range u.Changes {
+				said[e.s.In(c.Slot).ID]++
+			}
 		}
 	}
 	if said[1] != 10 || said[2] != 10*checkEvery-1 {
@@ -244,8 +246,25 @@ func TestMuteItemsAreIntroducedOnly(t *testing.T) {
 	own.Mute = true
 	e.tell(true)
 	e.set(own, State{X: 6})
-	if u := e.tell(true); len(u) != 1 || len(u[0]) != headerSize || e.m.Find(1).X != 5 {
-		t.Errorf("it was told of: %x", u)
+	for range 2 * heartbeat {
+		e.set(own, State{X: uint16(e.tick)})
+		if u := e.tell(true); len(u) > 0 && len(u[0]) != headerSize || e.m.Find(1).X != 5 {
+			t.Errorf("it was told of: %x", u)
+		}
+	}
+}
+
+// A client learns at once that it has been hurt, or moved.
+func TestOwnIsSaidAtOnce(t *testing.T) {
+	var s Sender
+	s.Pack(1, Own{Health: 100})
+	for tick, own := range []Own{{Health: 90}, {Health: 90, Fix: 1}} {
+		if _, updates := s.Pack(uint64(tick+2), own); len(updates) != 1 {
+			t.Errorf("%+v is not said", own)
+		}
+	}
+	if _, updates := s.Pack(4, Own{Health: 90, Fix: 1, X: 7}); len(updates) != 0 {
+		t.Error("it is told where it has said it is")
 	}
 }
 

@@ -1,6 +1,10 @@
 package protocol
 
-import "github.com/troupe-go/troupe/wire"
+import (
+	"math"
+
+	"github.com/troupe-go/troupe/wire"
+)
 
 // Track is an item as one client is told of it. Its [Sender] owns it.
 type Track struct {
@@ -40,16 +44,22 @@ const (
 	gone                 // the goodbye is said; when the client has said that it knows, its slot is free
 )
 
-// urgent reports whether something is to be said of the item at a tick.
-func (t *Track) urgent(tick uint64) bool {
-	if t.stage != live || t.Mute || tick-t.tick > maxAge {
+// urgent reports whether something is to be said of the item at a tick. check says
+// that it is the time to do so of what the client hears of without the server.
+func (t *Track) urgent(tick uint64, check bool) bool {
+	if t.stage != live || t.Mute || t.age(tick) > maxAge {
 		return false
 	}
-	waited := tick - t.sentAt
 	if t.direct {
-		return waited >= checkEvery && (t.now != t.known || t.unsure)
+		return check && (t.now != t.known || t.unsure)
 	}
-	return t.now != t.sent || waited >= sayAgain && (t.now != t.known || t.unsure)
+	return t.now != t.sent || tick-t.sentAt >= sayAgain && (t.now != t.known || t.unsure)
+}
+
+// age is for how many ticks the state has been known, at the most maxAge. It is
+// below 0 where the item has been seen later than what else is told of.
+func (t *Track) age(tick uint64) int8 {
+	return int8(min(max(int64(tick-t.tick), math.MinInt8), math.MaxInt8))
 }
 
 // change is what is to be said: the difference from what the client knows where
@@ -59,7 +69,7 @@ func (t *Track) change(slot int, tick uint64, whole bool) Change {
 	if !whole && !t.unsure {
 		c = difference(t.known, t.now)
 	}
-	c.Slot, c.Age = slot, uint8(tick-t.tick)
+	c.Slot, c.Age = slot, t.age(tick)
 	return c
 }
 
@@ -69,8 +79,9 @@ func (t *Track) score(tick uint64) float64 {
 }
 
 const (
-	maxAge     = 255 // ticks: what is older is not told any more
+	maxAge     = 100 // ticks: what is older is not told any more
 	sayAgain   = 4   // ticks until what was said, and not acknowledged, is said again
-	checkEvery = 20  // ticks between two updates of what the client hears of without the server
+	checkEvery = 20  // ticks from saying to saying where those are whom the client hears without the server: all at once, so that most ticks need no update
+	heartbeat  = 4   // ticks from update to update when there is nothing to say
 	halfway    = 10  // metres at which an item counts half as much as at none
 )

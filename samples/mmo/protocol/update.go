@@ -9,7 +9,7 @@ import "encoding/binary"
 //	tick    uint32   the server's, at which the update was made
 //	own     fix uint8, x, y uint16, health uint8
 //	sections, each:
-//	  age     uint8    its changes were so at tick − age
+//	  age     int8     its changes were so at tick − age
 //	  count   uvarint
 //	  changes Change, by rising slots
 type Update struct {
@@ -41,7 +41,7 @@ const (
 //	heading, speed, health uint8
 type Change struct {
 	Slot  int
-	Age   uint8
+	Age   int8
 	what  uint8
 	State // of the position perhaps the difference
 }
@@ -196,7 +196,7 @@ func (m *Update) Append(b []byte) []byte {
 		for n < len(m.Changes) && m.Changes[n].Age == m.Changes[i].Age {
 			n++
 		}
-		b = binary.AppendUvarint(append(b, m.Changes[i].Age), uint64(n-i))
+		b = binary.AppendUvarint(append(b, uint8(m.Changes[i].Age)), uint64(n-i))
 		before := -1
 		for ; i < n; i++ {
 			b = m.Changes[i].append(b, before)
@@ -212,7 +212,7 @@ func (m *Update) Parse(b []byte) error {
 	*m = Update{Number: r.uint16(), Base: r.byte(), Tick: r.uint32(), Changes: m.Changes[:0]}
 	m.Own = Own{Fix: r.byte(), X: r.uint16(), Y: r.uint16(), Health: r.byte()}
 	for len(r.b) > 0 {
-		age, before := r.byte(), -1
+		age, before := int8(r.byte()), -1
 		for n := r.uvarint(MaxItems); n > 0 && !r.failed; n-- {
 			c := r.change(before)
 			c.Age, before = age, c.Slot

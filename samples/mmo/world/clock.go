@@ -14,8 +14,8 @@ type clock struct {
 	begin   time.Time
 	refs    []actor.Ref
 	tick    uint64
-	behind  []bool // by square: it has not published yet
-	waiting int    // how many have not
+	behind  []uint64 // by square: the tick that it was told to step to and has not yet; 0: none
+	waiting int      // squares that have not stepped to tick
 }
 
 type (
@@ -33,7 +33,7 @@ func (k *clock) Receive(c *actor.Context) {
 	switch m := c.Message().(type) {
 	case actor.Started:
 		k.refs = make([]actor.Ref, k.w.grid.Len())
-		k.behind = make([]bool, len(k.refs))
+		k.behind = make([]uint64, len(k.refs))
 		for square := range k.refs {
 			k.spawn(c, square)
 		}
@@ -62,32 +62,37 @@ func (k *clock) spawn(c *actor.Context, square int) {
 	k.w.regions[square].Store(&ref)
 }
 
+// step has the regions step, save those that are still at an earlier one.
 func (k *clock) step(tick uint64) {
 	k.tick = tick
 	var msg any = step{tick}
 	k.waiting = 0
 	for square, ref := range k.refs {
-		if k.behind[square] = ref.Send(msg) == nil; k.behind[square] {
+		if k.behind[square] == 0 && ref.Send(msg) == nil {
+			k.behind[square] = tick
 			k.waiting++
 		}
 	}
 }
 
 func (k *clock) done(m done) {
-	if !k.behind[m.square] || m.tick != k.tick && m.tick != 0 {
+	if behind := k.behind[m.square]; behind == 0 || m.tick != behind && m.tick != 0 {
+		return
+	} else if k.behind[m.square] = 0; behind != k.tick {
 		return
 	}
-	k.behind[m.square] = false
 	if k.waiting--; k.waiting == 0 {
 		k.show()
 	}
 }
 
 func (k *clock) show() {
+	k.w.shown.Add(1)
 	k.waiting = 0
-	clear(k.behind)
 	var msg any = show{k.tick}
-	for _, ref := range k.refs {
-		ref.Send(msg) // one that is overloaded shows the next tick
+	for square, ref := range k.refs {
+		if k.behind[square] == 0 {
+			ref.Send(msg)
+		}
 	}
 }

@@ -53,7 +53,7 @@ func Standard() map[Kind]Rules {
 			Think: prowl,
 		},
 		Coin: {
-			Name: "coin", Health: 1, PerRegion: 3, Returns: 15 * time.Second,
+			Name: "coin", Health: 1, PerRegion: 2, Returns: 15 * time.Second,
 			Reach: 2,
 			Use: func(it *Item) Gain {
 				it.Hurt(1)

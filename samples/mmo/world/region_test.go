@@ -295,7 +295,7 @@ func TestLeavingTheRegion(t *testing.T) {
 func TestRecover(t *testing.T) {
 	r := meadow(Standard())
 	r.populate()
-	if len(r.order) != 4 {
+	if len(r.order) != 3 {
 		t.Fatalf("%d items", len(r.order))
 	}
 	ann, bob := person(r, 1, at(10, 10)), person(r, 2, at(20, 20))

@@ -14,12 +14,17 @@ import (
 // the next is on its way.
 const maxPlayers = 4096
 
+// behindhand is how many messages wait for a player who does not keep up: it has
+// not looked at the last tick, and is not shown another one yet. So a machine that
+// has too much to do shows fewer ticks, and no old ones.
+const behindhand = 2
+
 // shell is a region's actor.
 type shell struct {
 	w     *World
 	clock actor.Ref
 	r     *Region
-	list  []interest.Sighting[Sight] // as they are shown: those published last
+	list  []interest.Sighting[Sight] // as published last
 }
 
 // regions makes the behaviours of a square's actor: the first begins with the
@@ -39,7 +44,7 @@ func regions(w *World, clock actor.Ref, square int) func() actor.Behavior {
 			r.populate()
 		}
 		begun = true
-		return &shell{w: w, clock: clock, r: r, list: r.sights()}
+		return &shell{w: w, clock: clock, r: r}
 	}
 }
 
@@ -53,7 +58,7 @@ type (
 		by     wire.ID
 		square int // of that person, who is known to be
 		from   interest.Point
-		reply  peers.Reply
+		answer func(error)
 	}
 	// reward gives a person what it gained.
 	reward struct {
@@ -113,11 +118,16 @@ func (s *shell) step(tick uint64) {
 	s.clock.Send(done{s.r.square, tick})
 }
 
+// show shows the players of the region the tick that it has stepped to, unless it
+// was left out of that.
 func (s *shell) show(tick uint64) {
+	if s.r.tick != tick {
+		return
+	}
 	for i := range s.list {
 		l := &s.list[i]
-		if p := l.Item.Player; p != nil {
-			p.Ref.Send(&Look{Tick: tick, Square: s.r.square, Player: p, At: l.At, Sight: l.Item}) // a client that is behind looks again next time
+		if p := l.Item.Player; p != nil && p.Ref.Queued() < behindhand {
+			p.Ref.Send(&Look{Tick: tick, Square: s.r.square, Player: p, At: l.At, Sight: l.Item})
 		}
 	}
 }
@@ -126,19 +136,19 @@ func (s *shell) use(m Use) {
 	user := s.r.steered(m.ID, m.Player)
 	if user == nil {
 		if !s.forward(m.ID, m) {
-			refuse(m.Reply, errGone)
+			m.Answer(errGone)
 		}
 		return
 	}
 	if err := s.r.act(user); err != nil {
-		refuse(m.Reply, err)
+		m.Answer(err)
 		return
 	}
-	hit := strike{target: m.Target, by: m.ID, square: s.r.square, from: user.at, reply: m.Reply}
+	hit := strike{target: m.Target, by: m.ID, square: s.r.square, from: user.at, answer: m.Answer}
 	if s.r.items[m.Target] != nil {
 		s.strike(hit)
 	} else if s.w.Send(m.Square, hit) != nil {
-		refuse(m.Reply, errGone)
+		m.Answer(errGone)
 	}
 }
 
@@ -146,19 +156,17 @@ func (s *shell) strike(m strike) {
 	it := s.r.items[m.target]
 	if it == nil {
 		if !s.forward(m.target, m) {
-			refuse(m.reply, errGone)
+			m.answer(errGone)
 		}
 		return
 	}
 	gain, err := s.r.use(it, m.by, m.from)
 	if err != nil {
-		refuse(m.reply, err)
+		m.answer(err)
 		return
 	}
-	m.reply.Respond(wire.Body{}) // an error says that nobody waits for it
+	m.answer(nil)
 	if gain != (Gain{}) {
 		s.w.Send(m.square, reward{m.by, gain})
 	}
 }
-
-func refuse(reply peers.Reply, why *peers.Error) { reply.Fail(why.Code, why.Text) }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/troupe-go/troupe/actor"
-	"github.com/troupe-go/troupe/peers"
 	"github.com/troupe-go/troupe/samples/mmo/protocol"
 	"github.com/troupe-go/troupe/samples/mmo/world/interest"
 	"github.com/troupe-go/troupe/wire"
@@ -23,6 +22,7 @@ type World struct {
 	begin time.Time // of tick 0
 
 	regions []atomic.Pointer[actor.Ref] // by square
+	shown   atomic.Uint64               // ticks
 	refused atomic.Uint64
 	restart atomic.Uint64
 }
@@ -70,6 +70,9 @@ func (w *World) Anywhere() interest.Point {
 	return interest.Point{X: rand.Float64() * w.cfg.Size, Y: rand.Float64() * w.cfg.Size}
 }
 
+// Shown is how many ticks have been shown to players so far.
+func (w *World) Shown() uint64 { return w.shown.Load() }
+
 // Stats may be called at any time.
 func (w *World) Stats() Stats { return Stats{Refused: w.refused.Load(), Restarts: w.restart.Load()} }
 
@@ -106,7 +109,7 @@ type Use struct {
 	Player *Player
 	Target wire.ID
 	Square int
-	Reply  peers.Reply
+	Answer func(error) // called once, from any goroutine; the error is a *peers.Error
 }
 
 // Look shows a player's character as it is at a tick. It comes from the region

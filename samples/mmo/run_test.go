@@ -1,0 +1,134 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// journal keeps what is shown, from any goroutine.
+type journal struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (j *journal) Write(b []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(b)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
+}
+
+// local are options for a server on any ports.
+func local(bots int, over string) options {
+	return options{web: "127.0.0.1:0", addr: "127.0.0.1:0", bots: bots, over: over, settle: time.Second / 2, length: 2400 * time.Millisecond}
+}
+
+// Bots play over each transport, over real sockets, and see what they should.
+func TestRun(t *testing.T) {
+	for _, over := range []string{"udp", "tcp", "ws"} {
+		t.Run(over, func(t *testing.T) {
+			t.Parallel()
+			var shown journal
+			sum, err := run(t.Context(), local(15, over), &shown)
+			if err != nil {
+				t.Errorf("%v, after\n%s", err, &shown)
+			}
+			if sum.Bots != 15 || sum.Checks == 0 || sum.Updates() == 0 || !strings.Contains(shown.String(), "Open http://127.0.0.1:") {
+				t.Errorf("%v, after\n%s", &sum, &shown)
+			}
+		})
+	}
+	t.Run("p2p", func(t *testing.T) {
+		t.Parallel()
+		o := local(8, "udp")
+		o.p2p = true
+		var shown journal
+		sum, err := run(t.Context(), o, &shown)
+		if err != nil || sum.Moves[1] == 0 {
+			t.Errorf("%v, %v, after\n%s", &sum, err, &shown)
+		}
+	})
+}
+
+// Bots of another process come by the URL and the pin that the server prints.
+func TestConnect(t *testing.T) {
+	t.Parallel()
+	var served journal
+	srv, err := listen(options{web: "127.0.0.1:0", addr: "127.0.0.1:0", size: 128}, slogTo(&served))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := srv.start()
+	defer func() {
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for name, tt := range map[string]struct {
+		change func(*options)
+		want   string
+	}{
+		"all is well": {func(*options) {}, ""},
+		"wrong pin":   {func(o *options) { o.pin = "sha256/" + strings.Repeat("A", 43) + "=" }, "not the pinned one"},
+		"too short":   {func(o *options) { o.length = 300 * time.Millisecond }, "too short"},
+		"nobody":      {func(o *options) { o.connect = "tls://127.0.0.1:1" }, "refused"},
+	} {
+		o := options{connect: srv.urls["tcp"], pin: srv.pin, bots: 3, settle: time.Second / 2, length: 1200 * time.Millisecond}
+		tt.change(&o)
+		var shown journal
+		_, err := run(t.Context(), o, &shown)
+		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q, after\n%s", name, err, tt.want, &shown)
+		}
+	}
+}
+
+// Options that can't be are told of, and nothing stays open.
+func TestRunFails(t *testing.T) {
+	for name, change := range map[string]func(*options){
+		"size":       func(o *options) { o.size = 1e6 },
+		"address":    func(o *options) { o.addr = "nowhere" },
+		"page":       func(o *options) { o.web = "127.0.0.1:99999" },
+		"transport":  func(o *options) { o.over = "pigeon" },
+		"no ws over": func(o *options) { o.over = "" },
+	} {
+		o := local(1, "udp")
+		change(&o)
+		var shown journal
+		if _, err := run(t.Context(), o, &shown); err == nil {
+			t.Errorf("%s: no error, after\n%s", name, &shown)
+		}
+	}
+}
+
+// A server that goes tells its bots, and does not hold them up.
+func TestServerGoes(t *testing.T) {
+	t.Parallel()
+	var served, shown journal
+	srv, err := listen(options{web: "127.0.0.1:0", addr: "127.0.0.1:0", size: 128}, slogTo(&served))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := srv.start()
+	time.AfterFunc(500*time.Millisecond, func() { stop() })
+	o := options{connect: srv.urls["udp"], pin: srv.pin, bots: 3, settle: time.Second / 2, length: 1500 * time.Millisecond}
+	if _, err := run(t.Context(), o, &shown); err == nil || !strings.Contains(err.Error(), "the server stops") {
+		t.Errorf("%v, after\n%s", err, &shown)
+	}
+}
+
+func TestSizeFor(t *testing.T) {
+	for n, want := range map[int]float64{0: 128, 1: 128, 300: 339, 1000: 618, 1 << 20: 2000} {
+		if got := sizeFor(n); got != want {
+			t.Errorf("for %d players %v m, want %v", n, got, want)
+		}
+	}
+}
