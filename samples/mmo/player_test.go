@@ -334,7 +334,7 @@ func TestWelcome(t *testing.T) {
 			t.Errorf("%+v", w)
 		}
 		_, tick := b.told()
-		if d := w.timeOf(tick).Sub(time.Now()).Abs(); d > 5*world.Tick {
+		if d := time.Until(w.timeOf(tick)).Abs(); d > 5*world.Tick {
 			t.Errorf("tick %d is said to be %v from now", tick, d)
 		}
 	})
