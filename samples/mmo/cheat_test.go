@@ -14,12 +14,19 @@ import (
 	"github.com/troupe-go/troupe/wire"
 )
 
-// still is a bot that stands where it is until told otherwise, for a test to steer.
-func (g *game) still() *bot {
+// still is a bot that stands at a place until told otherwise, for a test to steer.
+func (g *game) still(x, y float64) *bot {
+	g.spawn = interest.Point{X: x, Y: y}
 	b := g.join(1)[0]
 	g.bots = g.bots[:len(g.bots)-1]
 	g.t.Cleanup(func() { b.c.Close() })
-	g.run(time.Second / 2)
+	for tick := uint32(0); tick == 0; _, tick = b.told() {
+		time.Sleep(world.Tick)
+		synctest.Wait()
+	}
+	for range 3 {
+		b.says(b.is())
+	}
 	return b
 }
 
@@ -119,7 +126,7 @@ func near(rules map[world.Kind]world.Rules) map[world.Kind]world.Rules {
 func TestCheatAtWalking(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGame(t, options{size: 128, rules: peace()})
-		b := g.still()
+		b := g.still(10, 64)
 		for range 3 { // leaps across the world
 			before := b.is()
 			b.says(interest.Point{X: 128 - before.X, Y: 128 - before.Y})
@@ -128,7 +135,6 @@ func TestCheatAtWalking(t *testing.T) {
 				t.Errorf("a leap got it %.1f m far", d)
 			}
 		}
-		b.goes(interest.Point{X: 10, Y: 64})
 		before, fix := b.is(), b.fixed()
 		p, known := before, fix
 		for range 5 * world.TickRate { // runs at twice the pace, and goes on from where it is put
@@ -151,10 +157,7 @@ func TestCheatAtWalking(t *testing.T) {
 func TestCheatAtHitting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGame(t, options{size: 128, rules: peace()})
-		eve, ann := g.still(), g.still()
-		ann.goes(interest.Point{X: 60, Y: 60})
-		eve.goes(interest.Point{X: 60, Y: 66})
-		ann.says(ann.is())
+		ann, eve := g.still(60, 60), g.still(60, 66)
 		slot := eve.sees(ann.c.ID()).Slot
 		const dead, tired, gone, far, none = 1, 2, 3, 4, 101
 		if got := eve.uses(slot); got != far {
@@ -192,7 +195,7 @@ func TestCheatAtHitting(t *testing.T) {
 func TestCheatAtTaking(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGame(t, options{size: 40, rules: near(peace())}) // all see all
-		list := []*bot{g.still(), g.still(), g.still()}
+		list := []*bot{g.still(10, 10), g.still(20, 10), g.still(10, 20)}
 		for range 5 {
 			for _, b := range list {
 				b.says(b.is())
@@ -236,9 +239,7 @@ func TestCheatAtTaking(t *testing.T) {
 func TestCheatAtTelling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGame(t, options{size: 128, rules: peace(), p2p: true})
-		eve, ann := g.still(), g.still()
-		ann.goes(interest.Point{X: 60, Y: 60})
-		eve.goes(interest.Point{X: 60, Y: 64})
+		ann, eve := g.still(60, 60), g.still(60, 64)
 		for range 2 * world.TickRate {
 			eve.says(eve.is())
 			ann.says(ann.is())

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/troupe-go/troupe/samples/mmo/world"
+	"github.com/troupe-go/troupe/samples/mmo/world/interest"
 )
 
 // options are the command line's.
@@ -38,6 +39,7 @@ type options struct {
 	// for tests
 	rules  map[world.Kind]world.Rules // nil: the standard ones
 	settle time.Duration              // until checks begin, after the last bot has come; 0: 3 s
+	spawn  func() interest.Point      // where characters appear; nil: anywhere
 	dial   func(ctx context.Context, network, address string) (net.Conn, error)
 }
 

@@ -55,6 +55,10 @@ type contact struct {
 
 func newPlayer(w *world.World, o options, log *slog.Logger, name string) troupe.Behavior {
 	p := &player{w: w, p2p: o.p2p, log: log, name: name}
+	p.last.At = w.Anywhere()
+	if o.spawn != nil {
+		p.last.At = o.spawn()
+	}
 	p.feed.Budget = o.budget
 	p.view.Areas = []interest.Area{{Enter: enterView, Exit: exitView}}
 	peers.HandleLater(&p.asks, opUse, p.use)
@@ -91,9 +95,8 @@ func (p *player) Receive(c *troupe.Context) {
 	}
 }
 
-// begin puts a new character somewhere into the world.
+// begin puts a new character into the world.
 func (p *player) begin(c *troupe.Context) {
-	p.last = world.Look{At: p.w.Anywhere()}
 	p.last.Kind = world.Person
 	p.last.Health = uint8(p.w.Rules()[world.Person].Health)
 	p.last.Props = &protocol.Props{Revision: 1, Name: p.name}

@@ -126,14 +126,8 @@ func TestViewGroupsOfACrowd(t *testing.T) {
 // What one says is heard by who sees it, and by nobody else.
 func TestSay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGame(t, options{size: 200, rules: peace()})
-		ann, bob, cat := g.still(), g.still(), g.still()
-		ann.goes(interest.Point{X: 20, Y: 20})
-		bob.goes(interest.Point{X: 50, Y: 20})
-		cat.goes(interest.Point{X: 100, Y: 20})
-		ann.says(ann.is())
-		bob.says(bob.is())
-		cat.says(cat.is())
+		g := newGame(t, options{size: 128, rules: peace()})
+		ann, bob, cat := g.still(20, 20), g.still(50, 20), g.still(90, 20)
 		time.Sleep(time.Second)
 		for _, text := range []string{" hello ", "é" + strings.Repeat("é", maxText-1)} {
 			if _, err := ask(ann, opSay, sayRequest{text}); err != nil {
@@ -165,11 +159,8 @@ func ask(b *bot, code uint16, req any) (struct{}, error) {
 // Who watches another one sees what is around that one as well, wherever it goes.
 func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGame(t, options{size: 250, rules: peace()})
-		ann, bob, cat := g.still(), g.still(), g.still()
-		ann.goes(interest.Point{X: 20, Y: 20})
-		bob.goes(interest.Point{X: 60, Y: 20})
-		cat.goes(interest.Point{X: 150, Y: 20})
+		g := newGame(t, options{size: 128, rules: peace()})
+		ann, bob, cat := g.still(20, 20), g.still(65, 20), g.still(90, 20)
 		settle := func() {
 			for range 10 {
 				ann.says(ann.is())
@@ -180,7 +171,7 @@ func TestWatch(t *testing.T) {
 		if _, err := ask(ann, opWatch, watchRequest{ann.sees(bob.c.ID()).Slot}); err != nil {
 			t.Fatal(err)
 		}
-		bob.goes(interest.Point{X: 135, Y: 20})
+		bob.goes(interest.Point{X: 80, Y: 20})
 		settle()
 		if ann.sees(bob.c.ID()) == nil || ann.sees(cat.c.ID()) == nil {
 			t.Error("she does not see what she watches")
@@ -308,7 +299,7 @@ func TestWhoIsLetIn(t *testing.T) {
 func TestNoInput(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGame(t, options{size: 64})
-		eve, ann := g.still(), g.still()
+		eve, ann := g.still(10, 10), g.still(20, 20)
 		eve.c.Notify(opInput, wire.Text("hello"), wire.Sequenced(0))
 		synctest.Wait()
 		why, _ := errors.AsType[*client.CloseError](eve.c.Err())
@@ -325,7 +316,7 @@ func TestNoInput(t *testing.T) {
 func TestWelcome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGame(t, options{size: 64, p2p: true, rules: faulty(new(atomic.Bool))})
-		b := g.still()
+		b := g.still(10, 10)
 		var w welcome
 		if err := json.Unmarshal(b.c.Reply(), &w); err != nil {
 			t.Fatal(err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 	"github.com/troupe-go/troupe/peers"
 	"github.com/troupe-go/troupe/peers/peerstest"
 	"github.com/troupe-go/troupe/samples/mmo/world"
+	"github.com/troupe-go/troupe/samples/mmo/world/interest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m, reliabletest.IgnoreKCP()...) }
@@ -27,6 +29,7 @@ type game struct {
 	srv *server
 	net *peerstest.Server
 	herd
+	spawn interest.Point // of who joins next; zero: anywhere
 }
 
 func newGame(t *testing.T, o options) *game {
@@ -34,7 +37,7 @@ func newGame(t *testing.T, o options) *game {
 	g := &game{t: t, o: o, srv: &server{}}
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	g.net = peerstest.NewServer(t, peers.Config{
-		Peer:  func(in *peers.Init) (peers.Behavior, error) { return g.srv.admit(in, o, log) },
+		Peer:  func(in *peers.Init) (peers.Behavior, error) { return g.srv.admit(in, g.o, log) },
 		Rates: rates, Logger: log,
 	})
 	var err error
@@ -42,6 +45,7 @@ func newGame(t *testing.T, o options) *game {
 		t.Fatal(err)
 	}
 	g.o.connect = "tcp://memory:1"
+	g.o.spawn = func() interest.Point { return cmp.Or(g.spawn, g.srv.world.Anywhere()) }
 	g.o.dial = func(context.Context, string, string) (net.Conn, error) { return g.net.Conn(), nil }
 	t.Cleanup(func() {
 		for _, b := range g.bots {
