@@ -6,31 +6,40 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/troupe-go/troupe/actor"
 	"github.com/troupe-go/troupe/peers"
+	"github.com/troupe-go/troupe/s2s"
 	"github.com/troupe-go/troupe/transport"
 )
 
-// Server serves clients. Set its fields before the first method is called; the
-// methods may be called from any goroutine.
+// Server serves clients, and links with other servers. Set its fields before the
+// first method is called; the methods may be called from any goroutine.
 type Server struct {
 	// Auth decides who a client is and sets Init.User; nil lets everybody in.
 	// Return peers.Refuse(wire.CodeAuth, "…") for a client that is wrong; any
 	// other error is a fault of the server's: it is logged, and the client is
 	// told no more than an internal error. Auth may block for 3 s.
 	Auth func(context.Context, *Init) error
-	// Peer makes the behaviour of a client, or refuses it with peers.Refuse.
+	// Peer makes the behaviour of a client, or refuses it with peers.Refuse. A
+	// server without clients, which has but links, has none.
 	Peer func(*Init) (Behavior, error)
+	// Link makes the behaviour of a link that another server has dialled, or
+	// refuses it with s2s.Refuse. Links of this server's own dialling need none:
+	// see s2s.Dial.
+	Link func(*s2s.Init) (s2s.Behavior, error)
 	Config
 
 	// set by start
 	once      sync.Once
 	err       error
 	sys       *actor.System
-	peers     *peers.Peers
+	peers     *peers.Peers // nil without Peer, as transport is
 	transport *transport.Transport
+	links     *s2s.Links    // nil without Config.Links.Name
 	stopped   chan struct{} // closed when Shutdown begins
 	down      chan struct{} // closed when a Shutdown has returned
 
@@ -54,29 +63,38 @@ func (s *Server) System() *actor.System {
 func (s *Server) start() error {
 	s.once.Do(func() {
 		s.stopped, s.down = make(chan struct{}), make(chan struct{})
-		ac, pc, tc := s.parts()
-		s.sys = actor.NewSystem(ac)
-		if s.err = s.assemble(pc, tc); s.err != nil {
+		p := s.parts()
+		s.sys = actor.NewSystem(p.actors)
+		if s.err = s.assemble(p); s.err != nil {
 			s.sys.Shutdown(context.Background()) // nothing in it blocks: no error
 		}
 	})
 	return s.err
 }
 
-func (s *Server) assemble(pc peers.Config, tc transport.Config) (err error) {
-	if pc.Peer == nil {
-		return errors.New("troupe: Server.Peer is nil: nobody says how a client becomes a peer")
-	}
-	if s.peers, err = peers.New(s.sys, pc); err != nil {
+func (s *Server) assemble(p parts) (err error) {
+	if err = p.check(); err != nil {
 		return err
 	}
-	s.transport, err = transport.New(s.sys, tc, s.peers.Admit)
+	if p.links.Name != "" {
+		if s.links, err = s2s.New(s.sys, p.links); err != nil {
+			return err
+		}
+	}
+	if p.peers.Peer == nil {
+		return nil
+	}
+	if s.peers, err = peers.New(s.sys, p.peers); err != nil {
+		return err
+	}
+	s.transport, err = transport.New(s.sys, p.transport, s.peers.Admit)
 	return err
 }
 
 // Listen opens sockets without waiting: tcp://, tls://, ws://, wss:// and udp://
-// URLs, port 0 for any. It returns the addresses in the order of the URLs. When
-// one fails, none stays open.
+// URLs for clients, and for servers the same (save udp://) with s2s+ before them,
+// on ports of their own; port 0 for any. It returns the addresses in the order of
+// the URLs. When one fails, none stays open.
 //
 // A game listens on both tls://:4530 and udp://:4530. Clients that come by a
 // stream are told of the udp:// listener that has been open longest, and what
@@ -89,7 +107,7 @@ func (s *Server) Listen(urls ...string) ([]netip.AddrPort, error) {
 	var addrs []netip.AddrPort
 	var refs []actor.Ref
 	for _, u := range urls {
-		addr, ref, err := s.transport.Listen(u)
+		addr, ref, err := s.listen(u)
 		if err != nil {
 			for _, r := range refs {
 				r.Kill()
@@ -106,6 +124,19 @@ func (s *Server) Listen(urls ...string) ([]netip.AddrPort, error) {
 	s.addrs = append(s.addrs, addrs...)
 	s.mu.Unlock()
 	return addrs, nil
+}
+
+func (s *Server) listen(url string) (netip.AddrPort, actor.Ref, error) {
+	forServers := strings.HasPrefix(url, s2s.Scheme)
+	switch {
+	case forServers && s.links == nil:
+		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("troupe: %s needs Config.Links.Name, which this server has among servers", url)
+	case forServers:
+		return s.links.Listen(url)
+	case s.transport == nil:
+		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("%w: %s is for clients", errNoPeer, url)
+	}
+	return s.transport.Listen(url)
 }
 
 func (s *Server) isStopped() bool {
@@ -161,6 +192,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the server stops", http.StatusServiceUnavailable)
 		return
 	}
+	if s.transport == nil {
+		http.Error(w, "no clients here", http.StatusNotFound)
+		return
+	}
 	s.transport.Handler().ServeHTTP(w, r)
 }
 
@@ -171,19 +206,28 @@ func (s *Server) Addrs() []netip.AddrPort {
 	return append([]netip.AddrPort(nil), s.addrs...)
 }
 
-// Shutdown closes the listeners, then the peers, with CodeShutdown and behind
-// what is queued for them, then stops every actor, and waits for all of it
-// until ctx ends. What a behaviour holds up is then left to it. Shutdown may be
-// called again, to wait again; a behaviour that calls it waits for itself.
+// Shutdown closes the listeners, then the peers and then the links, with
+// CodeShutdown and behind what is queued for them, then stops every actor, and
+// waits for all of it until ctx ends. What a behaviour holds up is then left to
+// it. Shutdown may be called again, to wait again; a behaviour that calls it waits
+// for itself.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if s.start() != nil { // then nothing runs
 		return nil
 	}
 	s.stopping.Do(func() { close(s.stopped) })
 	defer s.ending.Do(func() { close(s.down) })
-	s.transport.Ref().Kill()
+	var closing, waiting []func(context.Context) error
+	if s.transport != nil {
+		s.transport.Ref().Kill()
+		closing, waiting = append(closing, s.peers.Shutdown), append(waiting, s.transport.Wait)
+	}
+	if s.links != nil {
+		s.links.Ref().Kill()
+		closing, waiting = append(closing, s.links.Shutdown), append(waiting, s.links.Wait)
+	}
 	var first error // a behaviour that blocks holds up every step: the first says most
-	for _, step := range []func(context.Context) error{s.peers.Shutdown, s.sys.Shutdown, s.transport.Wait} {
+	for _, step := range slices.Concat(closing, []func(context.Context) error{s.sys.Shutdown}, waiting) {
 		if err := step(ctx); err != nil && first == nil {
 			first = fmt.Errorf("troupe: shutdown: %w", err)
 		}
@@ -196,12 +240,20 @@ type Stats struct {
 	Actors    actor.Stats
 	Transport transport.Stats
 	Peers     peers.Stats
+	Links     s2s.Stats
 }
 
 // Stats may be called at any time.
-func (s *Server) Stats() Stats {
+func (s *Server) Stats() (st Stats) {
 	if s.start() != nil {
-		return Stats{}
+		return st
 	}
-	return Stats{Actors: s.sys.Stats(), Transport: s.transport.Stats(), Peers: s.peers.Stats()}
+	st.Actors = s.sys.Stats()
+	if s.transport != nil {
+		st.Transport, st.Peers = s.transport.Stats(), s.peers.Stats()
+	}
+	if s.links != nil {
+		st.Links = s.links.Stats()
+	}
+	return st
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -13,7 +14,6 @@ import (
 const (
 	linkDelay = 30 * time.Millisecond
 	linkLoss  = 0.05
-	linkRoom  = 4096 // datagrams under way
 )
 
 // badLink is a way to a server for one client: a socket that the client takes
@@ -25,12 +25,6 @@ type badLink struct {
 
 	mu     sync.Mutex
 	client *net.UDPAddr
-}
-
-// inFlight is a datagram under way.
-type inFlight struct {
-	at time.Time
-	b  []byte
 }
 
 // openBadLink opens the way to a server; seed decides what gets lost.
@@ -63,9 +57,9 @@ func (l *badLink) addr() string { return l.near.LocalAddr().String() }
 
 // carry takes what comes from a socket to the other side.
 func (l *badLink) carry(from *net.UDPConn, chance *rand.Rand, send func([]byte)) {
-	under := make(chan inFlight, linkRoom)
+	w := newOneWay(linkDelay, linkLoss, chance)
 	l.wg.Go(func() { // ended by close
-		defer close(under)
+		defer w.close()
 		b := make([]byte, 1<<16)
 		for {
 			n, addr, err := from.ReadFromUDP(b)
@@ -80,21 +74,10 @@ func (l *badLink) carry(from *net.UDPConn, chance *rand.Rand, send func([]byte))
 				l.client = addr
 				l.mu.Unlock()
 			}
-			if chance.Float64() < linkLoss {
-				continue
-			}
-			select {
-			case under <- inFlight{time.Now().Add(linkDelay), append([]byte(nil), b[:n]...)}:
-			default: // no room
-			}
+			w.enter(b[:n], netip.AddrPort{})
 		}
 	})
-	l.wg.Go(func() { // ended by the reader
-		for d := range under {
-			time.Sleep(time.Until(d.at))
-			send(d.b)
-		}
-	})
+	l.wg.Go(func() { w.deliver(func(d *inFlight) { send(d.b) }) }) // ended by the reader
 }
 
 func (l *badLink) close() error {

@@ -7,10 +7,11 @@
 // table, or one JSON object per line. docs/benchmarks.md says what each work
 // does and how it is measured.
 //
-//	run ─▶ work (echo, fanout, idle) ─▶ load ─▶ conn ═══ socket ═══ server (plain, troupe)
-//	        │ ├─ (groupready) ───────────▶ package client ═╝           │
-//	        │ └─ (by UDP) ─▶ voice, talker, hauler ═ badLink ═══╝      │
-//	        └─▶ process: its address, CPU time, memory ◀───────────────┘ bench serve NAME
+//	run ─▶ work (echo, fanout, idle) ─▶ load ─▶ conn ═══ socket ════ server (plain, troupe)
+//	        │ ├─ (groupready) ─▶ package client ══════════════════════╣   │
+//	        │ ├─ (by UDP) ─▶ voice, talker, hauler, player ═ badLink ═╣   │
+//	        │ └─ (pairs) ──▶ duo ═ outpost ═══════════════════════════╝   │
+//	        └─▶ process: its address, CPU time, memory ◀──────────────────┘ bench serve NAME
 package main
 
 import (
@@ -47,6 +48,7 @@ type options struct {
 	runs     int
 	measured time.Duration // of each run, behind a quarter of it to warm up
 	peers    int           // of idle and its kin
+	members  int           // of relay; half as many of relaypairs
 	idle     time.Duration // that idle CPU time is taken of
 	json     bool
 	profiles string // the directory for CPU profiles of the servers, or ""
@@ -70,6 +72,7 @@ func parseOptions(args []string, stderr io.Writer) (*options, error) {
 	flags.IntVar(&o.runs, "runs", 5, "`runs` of each server, of which the median counts")
 	seconds := flags.Float64("seconds", 2, "measured `seconds` of each run")
 	flags.IntVar(&o.peers, "peers", 10_000, "connections of idle, udpidle, udpquiet and udpalive")
+	flags.IntVar(&o.members, "members", 500, "members of relay's groups of ten; half as many of relaypairs'")
 	flags.DurationVar(&o.idle, "idle", 30*time.Second, "measured `time` of udpquiet and udpalive")
 	flags.BoolVar(&o.json, "json", false, "print one JSON object per line")
 	flags.StringVar(&o.profiles, "cpuprofile", "", "write CPU profiles of the servers to `directory`")
@@ -85,6 +88,8 @@ func parseOptions(args []string, stderr io.Writer) (*options, error) {
 		return nil, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	case o.runs < 1 || o.peers < 1:
 		return nil, errors.New("-runs and -peers must be at least 1")
+	case o.members < relayGroup || o.members%relayGroup > 0:
+		return nil, fmt.Errorf("-members must be at least %d, and a multiple of that", relayGroup)
 	case o.idle <= 0 || o.idle > maxIdle:
 		return nil, fmt.Errorf("-idle must be above 0 and at most %v", maxIdle)
 	case o.measured <= 0 || *seconds > maxSeconds:

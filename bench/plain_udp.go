@@ -51,23 +51,26 @@ func dialPlainUDP(ctx context.Context, addr string, _ int) (voice, error) {
 }
 
 func (v *plainVoice) ask(ctx context.Context, payload []byte) error {
+	n, err := insist(ctx, v.nc, payload, v.buf[:])
+	if err == nil && !bytes.Equal(v.buf[:n], payload) {
+		err = wrongAnswer(v.buf[:n], payload)
+	}
+	return err
+}
+
+// insist sends b until something comes back, and reads that.
+func insist(ctx context.Context, nc net.Conn, b, answer []byte) (n int, err error) {
 	for ctx.Err() == nil {
-		if _, err := v.nc.Write(payload); err != nil {
-			return err
+		if _, err := nc.Write(b); err != nil {
+			return 0, err
 		}
-		v.nc.SetReadDeadline(time.Now().Add(lostAfter)) // an error says that it is closed
-		n, err := v.nc.Read(v.buf[:])
-		switch {
-		case errors.Is(err, os.ErrDeadlineExceeded):
-		case err != nil:
-			return err
-		case !bytes.Equal(v.buf[:n], payload):
-			return wrongAnswer(v.buf[:n], payload)
-		default:
-			return nil
+		nc.SetReadDeadline(time.Now().Add(lostAfter)) // an error says that it is closed
+		n, err := nc.Read(answer)
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
 		}
 	}
-	return context.Cause(ctx)
+	return 0, context.Cause(ctx)
 }
 
 func (v *plainVoice) close() error { return v.nc.Close() }

@@ -21,6 +21,8 @@ type line struct {
 	P50          float64 `json:"p50_us"`
 	P99          float64 `json:"p99_us"`
 	P999         float64 `json:"p999_us"`
+	Max          float64 `json:"max_us"`
+	Lost         float64 `json:"lost_percent"`     // of what was sent
 	IdleCPU      float64 `json:"idle_cpu_percent"` // of one core
 	BytesPerPeer float64 `json:"bytes_per_peer"`
 	Ratio        float64 `json:"ratio"` // cost / the reference's, or / the target where there is none; lower is better
@@ -33,6 +35,7 @@ func newLine(w *work, s subject, f figures) line {
 		Work: w.name, Subject: s.name, Reference: w.reference.name,
 		OpsPerSecond: f.opsPerSecond, ServerCPU: float64(f.serverCPU.Nanoseconds()),
 		P50: microseconds(f.p50), P99: microseconds(f.p99), P999: microseconds(f.p999),
+		Max: microseconds(f.longest), Lost: f.lost,
 		IdleCPU: f.idleCPU, BytesPerPeer: f.bytesPerPeer,
 	}
 }
@@ -43,7 +46,8 @@ func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Mi
 func (l line) rounded() line {
 	l.OpsPerSecond, l.BytesPerPeer = math.Round(l.OpsPerSecond), math.Round(l.BytesPerPeer)
 	l.P50, l.P99 = math.Round(10*l.P50)/10, math.Round(10*l.P99)/10
-	l.P999, l.IdleCPU = math.Round(10*l.P999)/10, math.Round(1000*l.IdleCPU)/1000
+	l.P999, l.Max = math.Round(10*l.P999)/10, math.Round(10*l.Max)/10
+	l.Lost, l.IdleCPU = math.Round(1000*l.Lost)/1000, math.Round(1000*l.IdleCPU)/1000
 	l.Ratio = math.Round(1000*l.Ratio) / 1000
 	return l
 }
@@ -59,7 +63,7 @@ func newReport(w io.Writer, asJSON bool) *report {
 		return &report{json: json.NewEncoder(w)}
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "work\tsubject\tops/s\tserver CPU ns/op\tp50 µs\tp99 µs\tp99.9 µs\tidle CPU %\tbytes/peer\tratio\ttarget\t")
+	fmt.Fprintln(table, "work\tsubject\tops/s\tserver CPU ns/op\tp50 µs\tp99 µs\tp99.9 µs\tmax µs\tlost %\tidle CPU %\tbytes/peer\tratio\ttarget\t")
 	return &report{table: table}
 }
 
@@ -68,9 +72,9 @@ func (r *report) add(l line) error {
 	if r.json != nil {
 		return r.json.Encode(l)
 	}
-	_, err := fmt.Fprintf(r.table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%.3f\t%s\t\n", l.Work, l.Subject,
+	_, err := fmt.Fprintf(r.table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%.3f\t%s\t\n", l.Work, l.Subject,
 		cell("%.0f", l.OpsPerSecond), cell("%.0f", l.ServerCPU), cell("%.1f", l.P50), cell("%.1f", l.P99),
-		cell("%.1f", l.P999), cell("%.2f", l.IdleCPU), cell("%.0f", l.BytesPerPeer), l.Ratio, l.bound())
+		cell("%.1f", l.P999), cell("%.1f", l.Max), cell("%.3f", l.Lost), cell("%.2f", l.IdleCPU), cell("%.0f", l.BytesPerPeer), l.Ratio, l.bound())
 	return err
 }
 
@@ -96,7 +100,7 @@ func (l *line) bound() string {
 		return "–"
 	case "bytes_per_peer":
 		return fmt.Sprintf("bytes ≤ %.0f", l.Target)
-	case "p50_us", "p99_us":
+	case "p50_us", "p99_us", "max_us":
 		return fmt.Sprintf("%s ≤ %.0f", strings.TrimSuffix(l.TargetOf, "_us"), l.Target)
 	case "idle_cpu_percent":
 		return fmt.Sprintf("CPU ≤ %.1f %%", l.Target)

@@ -14,20 +14,23 @@ import (
 // address.
 func servers() map[string]func() (addr string, err error) {
 	return map[string]func() (string, error){
-		plainEcho:   servePlain,
-		plainFanout: servePlainFanout,
-		plainUDP:    servePlainUDP,
-		plainSink:   servePlainSink,
-		plainTLS:    servePlainTLS,
-		kcpSink:     serveKCPSink,
-		troupeSink:  serveTroupeSink,
-		troupeQuiet: serveTroupeQuiet,
-		plainTUN:    serveTUN,
-		kcpEcho:     serveKCP,
-		troupeEcho:  serveTroupe,
-		troupeGroup: serveTroupeGroup,
-		troupeRooms: serveTroupeRooms,
-		troupeUDP:   serveTroupeUDP,
+		plainEcho:    servePlain,
+		plainFanout:  servePlainFanout,
+		plainUDP:     servePlainUDP,
+		plainSink:    servePlainSink,
+		plainTLS:     servePlainTLS,
+		kcpSink:      serveKCPSink,
+		troupeSink:   serveTroupeSink,
+		troupeQuiet:  serveTroupeQuiet,
+		plainTUN:     serveTUN,
+		kcpEcho:      serveKCP,
+		troupeEcho:   serveTroupe,
+		troupeGroup:  serveTroupeGroup,
+		troupeRooms:  serveTroupeRooms,
+		troupeUDP:    serveTroupeUDP,
+		troupePairs:  serveTroupePairs,
+		troupeTens:   serveTroupeTens,
+		plainForward: servePlainForward,
 	}
 }
 

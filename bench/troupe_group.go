@@ -6,6 +6,7 @@ import (
 	"github.com/troupe-go/troupe"
 	"github.com/troupe-go/troupe/groups"
 	"github.com/troupe-go/troupe/peers"
+	"github.com/troupe-go/troupe/transport"
 	"github.com/troupe-go/troupe/wire"
 )
 
@@ -15,7 +16,7 @@ const troupeGroup = "troupe-group"
 func serveTroupeGroup() (addr string, err error) {
 	srv := new(troupe.Server)
 	group := sync.OnceValues(func() (*groups.Group, error) {
-		return groups.Create(srv.System(), groups.Options{KeepEmpty: true, Quiet: true})
+		return groups.Create(srv.System(), groups.Options{KeepEmpty: true, Quiet: true, Relay: transport.Rate{PerSecond: -1}})
 	})
 	srv.Peer = func(*troupe.Init) (troupe.Behavior, error) {
 		g, err := group()

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -73,35 +73,24 @@ func setUpTUN(fd int) error {
 // carry takes packets to the other side, the same way for both directions.
 func (t *tun) carry() {
 	const ipv4Header, source, destination = 20, 12, 16
-	under := make(chan inFlight, linkRoom)
+	w := newOneWay(linkDelay, linkLoss, rand.New(rand.NewPCG(1, 1)))
 	t.wg.Go(func() { // ended by close
-		defer close(under)
-		chance := rand.New(rand.NewPCG(1, 1))
+		defer w.close()
 		b := make([]byte, 1<<16)
 		for {
 			n, err := t.f.Read(b)
 			if err != nil {
 				return
 			}
-			if n < ipv4Header || b[0]>>4 != 4 || [4]byte(b[source:]) != tunHost || [4]byte(b[destination:]) != tunFar ||
-				chance.Float64() < linkLoss {
+			if n < ipv4Header || b[0]>>4 != 4 || [4]byte(b[source:]) != tunHost || [4]byte(b[destination:]) != tunFar {
 				continue
 			}
-			p := append([]byte(nil), b[:n]...)
-			copy(p[source:], tunFar[:])
-			copy(p[destination:], tunHost[:])
-			select {
-			case under <- inFlight{time.Now().Add(linkDelay), p}:
-			default: // no room
-			}
+			copy(b[source:], tunFar[:])
+			copy(b[destination:], tunHost[:])
+			w.enter(b[:n], netip.AddrPort{})
 		}
 	})
-	t.wg.Go(func() { // ended by the reader
-		for d := range under {
-			time.Sleep(time.Until(d.at))
-			t.f.Write(d.b) // what fails is lost
-		}
-	})
+	t.wg.Go(func() { w.deliver(func(d *inFlight) { t.f.Write(d.b) }) }) // ended by the reader; what fails is lost
 }
 
 func (t *tun) close() error {

@@ -32,15 +32,15 @@ const (
 	dialPause   = dialsAtOnce * time.Second / 450 // of each
 )
 
-// sing dials n clients.
-func sing(ctx context.Context, addr string, c choir, n int) ([]voice, error) {
-	voices, errs := make([]voice, n), make([]error, dialsAtOnce)
+// sing dials n clients, be they voices or other things.
+func sing[V closer](ctx context.Context, addr string, dial func(ctx context.Context, addr string, i int) (V, error), n int) ([]V, error) {
+	voices, errs := make([]V, n), make([]error, dialsAtOnce)
 	var wg sync.WaitGroup
 	for k := range dialsAtOnce {
 		wg.Go(func() { // ends with its share of the dials
 			for i := k; i < n; i += dialsAtOnce {
 				next := time.Now().Add(dialPause)
-				v, err := c(ctx, addr, i)
+				v, err := dial(ctx, addr, i)
 				if err != nil {
 					errs[k] = fmt.Errorf("client %d of %d: %w", i+1, n, err)
 					return
@@ -62,14 +62,21 @@ func sing(ctx context.Context, addr string, c choir, n int) ([]voice, error) {
 // burstOfDials may come as fast as they can.
 const burstOfDials = 400
 
+// closer is what is closed in the end.
+type closer interface {
+	comparable
+	close() error
+}
+
 // silence closes voices, those that are nil left out.
-func silence(voices []voice) error {
+func silence[V closer](voices []V) error {
+	var none V
 	errs := make([]error, dialsAtOnce)
 	var wg sync.WaitGroup
 	for k := range dialsAtOnce {
 		wg.Go(func() {
 			for i := k; i < len(voices); i += dialsAtOnce {
-				if voices[i] != nil {
+				if voices[i] != none {
 					errs[k] = errors.Join(errs[k], voices[i].close())
 				}
 			}

@@ -30,24 +30,27 @@ type subject struct {
 	meet    meeting // of what is talked to, as above
 	haul    haulage // of what is sent in bulk, as above
 	rest    resting // of what is idle, as above
+	join    joining // of what is told where others are, as above
 	tun     bool    // by way of a TUN device; without one it is left out
 }
 
 // target is the figure that Troupe is to stay at or below.
 type target struct {
 	value float64
-	of    string // the JSON name of what it bounds: ratio, bytes_per_peer, p50_us, p99_us, idle_cpu_percent; "" where there is none
+	of    string // the JSON name of what it bounds: ratio, bytes_per_peer, p50_us, p99_us, max_us, idle_cpu_percent; "" where there is none
 }
 
-// figures are the results of one run, or the medians of several. A work leaves
-// at zero what it does not measure.
+// figures are the results of one run, or the medians of several; the longest is
+// that of all runs. A work leaves at zero what it does not measure.
 type figures struct {
 	opsPerSecond float64
 	serverCPU    time.Duration // of one operation
 	p50, p99     time.Duration
 	p999         time.Duration
-	idleCPU      float64 // percent of one core
-	slowdown     float64 // how many times as long something takes as without what the work does to it
+	longest      time.Duration // of all
+	lost         float64       // percent of what was sent
+	idleCPU      float64       // percent of one core
+	slowdown     float64       // how many times as long something takes as without what the work does to it
 	bytesPerPeer float64
 }
 
@@ -71,6 +74,12 @@ func works() []work {
 		udpAlive(),
 		handshakes(),
 		flood(),
+		relay(),
+		relayPairs(),
+		firstMessage(),
+		direct(),
+		directLoss(),
+		switchover(),
 	}
 }
 
@@ -138,6 +147,7 @@ func (w *work) measure(costs []float64) float64 {
 	return w.target.value
 }
 
+// medians sums several runs up.
 func medians(all []figures) figures {
 	return figures{
 		opsPerSecond: medianOf(all, func(f figures) float64 { return f.opsPerSecond }),
@@ -145,6 +155,8 @@ func medians(all []figures) figures {
 		p50:          medianOf(all, func(f figures) time.Duration { return f.p50 }),
 		p99:          medianOf(all, func(f figures) time.Duration { return f.p99 }),
 		p999:         medianOf(all, func(f figures) time.Duration { return f.p999 }),
+		longest:      slices.MaxFunc(all, func(a, b figures) int { return cmp.Compare(a.longest, b.longest) }).longest,
+		lost:         medianOf(all, func(f figures) float64 { return f.lost }),
 		idleCPU:      medianOf(all, func(f figures) float64 { return f.idleCPU }),
 		slowdown:     medianOf(all, func(f figures) float64 { return f.slowdown }),
 		bytesPerPeer: medianOf(all, func(f figures) float64 { return f.bytesPerPeer }),

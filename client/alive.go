@@ -21,6 +21,7 @@ func (cfg *Config) newEnv() *session.Env {
 func (c *Client) keepAlive() {
 	t := time.NewTicker(c.env.SweepInterval())
 	defer t.Stop()
+	reported := time.Now()
 	v := vigil{interval: c.cfg.Limits.PingInterval, only: c.first == nil && c.session.Datagrams(), asked: time.Now(), waiting: true} // see start
 	if v.interval > 0 {
 		t.Reset(v.interval / 15)
@@ -31,6 +32,10 @@ func (c *Client) keepAlive() {
 			c.env.Sweep(now)
 			if v.step(now, c.heard()) {
 				c.session.Ping() // an error says that the session is ending
+			}
+			if every := c.cfg.ReportPaths; every > 0 && now.Sub(reported) >= every {
+				reported = now
+				c.reportPaths()
 			}
 		case <-c.session.Done():
 			return

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/troupe-go/troupe/internal/knock"
 	"github.com/troupe-go/troupe/internal/packet"
 	"github.com/troupe-go/troupe/internal/session"
 	"github.com/troupe-go/troupe/wire/wirepb"
@@ -61,7 +62,7 @@ func (c *Client) beside(ctx context.Context, dg *wirepb.Datagrams) {
 
 // attach tries once.
 func (c *Client) attach(ctx context.Context, dg *wirepb.Datagrams) bool {
-	cfg, err := linkTo(dg)
+	cfg, err := knock.LinkTo(dg)
 	if err != nil {
 		return false
 	}
@@ -81,7 +82,7 @@ func (c *Client) attach(ctx context.Context, dg *wirepb.Datagrams) bool {
 		c.port.Store(p)
 		wake(c.moved) // who keeps sockets looks again
 	}
-	k, err := p.knock(ctx, addrs)
+	k, err := p.Knock(ctx, addrs)
 	if err != nil {
 		return false
 	}
@@ -90,21 +91,21 @@ func (c *Client) attach(ctx context.Context, dg *wirepb.Datagrams) bool {
 	default:
 	}
 	accepted := make(chan struct{})
-	cfg.Remote, cfg.First = k.addr, func() { close(accepted) }
-	l, err := p.end.NewLink(cfg)
+	cfg.Remote, cfg.First = k.Addr, func() { close(accepted) }
+	l, err := p.End.NewLink(cfg)
 	if err != nil {
 		return false
 	}
 	c.survey.at(dg)
 	c.session.Attach(l)
-	ctx, cancel := context.WithTimeout(ctx, knockTime)
+	ctx, cancel := context.WithTimeout(ctx, knock.Time)
 	defer cancel()
 	for err == nil && ctx.Err() == nil {
 		if p.connect(ctx, l, k, dg.Ticket, accepted) {
 			return true
 		}
 		// The cookie may be for an address that a NAT has taken back meanwhile.
-		k, err = p.knock(ctx, []netip.AddrPort{k.addr})
+		k, err = p.Knock(ctx, []netip.AddrPort{k.Addr})
 	}
 	c.session.Detach()
 	return false
@@ -114,19 +115,19 @@ func (c *Client) attach(ctx context.Context, dg *wirepb.Datagrams) bool {
 const connectTime = 1200 * time.Millisecond
 
 // connect sends CONNECTs until one is answered.
-func (p *port) connect(ctx context.Context, l *session.Link, k knocked, ticket []byte, accepted <-chan struct{}) bool {
+func (p *port) connect(ctx context.Context, l *session.Link, k knock.Door, ticket []byte, accepted <-chan struct{}) bool {
 	if len(ticket) > packet.MaxTicket {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, connectTime)
 	defer cancel()
-	m := packet.Connect{Epoch: k.cookie.Epoch, MAC: k.cookie.MAC, Ticket: ticket}
-	copy(m.Nonce[:], k.cookie.Nonce[:])
+	m := packet.Connect{Epoch: k.Cookie.Epoch, MAC: k.Cookie.MAC, Ticket: ticket}
+	copy(m.Nonce[:], k.Cookie.Nonce[:])
 	rand.Read(m.Nonce[8:]) // never fails
 	a := packet.Attach{Nonce: m.Nonce, Epoch: m.Epoch, MAC: m.MAC, MTU: packet.MaxSize, Time: uint64(time.Now().UnixMilli())}
 	m.Packet = l.Connect(&a, m.PacketSize())
 	out := m.Append(nil)
-	_, err := insist(ctx, accepted, func() { p.end.Send(out, k.addr, netip.Addr{}) })
+	_, err := knock.Insist(ctx, accepted, func() { p.End.Send(out, k.Addr, netip.Addr{}) })
 	return err == nil
 }
 

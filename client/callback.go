@@ -102,10 +102,7 @@ func (c *Client) frame(f *frame) {
 	case wire.KindGroupEntry:
 		c.groupEntry(f.entry)
 	case wire.KindPairPath:
-		if c.cfg.OnPath != nil && c.begin() {
-			c.cfg.OnPath(f.Sender, *f.path)
-			c.end()
-		}
+		c.tellPath(f.pair)
 	case wire.KindGroupMessage:
 		c.groupMessage(&f.GroupMessage, f.pair, time.Time{})
 	}

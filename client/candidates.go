@@ -26,7 +26,7 @@ func (c *Client) hosts() (out []netip.AddrPort) {
 	if p == nil {
 		return nil
 	}
-	at := p.end.LocalAddr()
+	at := p.End.LocalAddr()
 	if !at.Addr().IsUnspecified() {
 		return []netip.AddrPort{at}
 	}

@@ -35,8 +35,11 @@ type Client struct {
 	moved     chan struct{}          // holds a token when the port has another socket
 	elsewhere chan struct{}          // holds a token when UDP may get through that did not
 
-	pairs  pairs
-	survey survey
+	pairs    pairs
+	survey   survey
+	hint     atomic.Pointer[wirepb.Hint] // nil before one is given
+	sequence atomic.Uint32               // of the sequenced messages to groups
+
 	calls  session.Calls
 	queue  queue
 	counts counts
@@ -72,6 +75,7 @@ func newClient(cfg Config, env *session.Env, in *session.Admission, asked time.T
 	if n := int(in.Limits.Frame); n > 0 { // what the server takes
 		c.env.FrameLimit = min(c.env.FrameLimit, n)
 	}
+	c.env.Relay, c.env.RelayPace = session.Announced(in.Limits.Relay), session.Announced(in.Limits.RelayPace)
 	c.pairs.init(c.cfg.Limits)
 	c.survey.init()
 	c.queue.init()

@@ -1,16 +1,19 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/troupe-go/troupe/internal/session"
 	"github.com/troupe-go/troupe/internal/udp"
@@ -19,7 +22,7 @@ import (
 
 // Limits tune the session: transport.Limits says what its fields are.
 // HandshakeTimeout is the time for each URL, from the dialling to the server's
-// answer.
+// answer. Relay and RelayPace are what the server says, whatever they are here.
 type Limits = session.Limits
 
 // Simulate makes the network worse, to try a game out: Delay and Jitter
@@ -56,6 +59,16 @@ type Config struct {
 	StreamOnly bool     // speak no UDP beside streams
 	Simulate   Simulate // a worse network than there is
 
+	// RelayRatio is how many times faster than a direct path the server's relay has
+	// to be to be used instead, for as long as that is so; 0 means 2, negative never.
+	// The two ends of a pair judge for themselves.
+	RelayRatio float64
+
+	// ReportPaths is how often the server is told how the direct paths that are in
+	// use do, for its groups' Paths and Hosts; 0 means 10 s, negative only when they
+	// change.
+	ReportPaths time.Duration
+
 	Limits   Limits
 	Loopback bool // messages that this client sends to its groups come to its own OnMessage too
 
@@ -66,7 +79,7 @@ type Config struct {
 	OnOperation func(*Operation)         // the server asks or tells; without it what asks is failed with ResultUnknown; lent
 	OnGroup     func(*Group)             // this client has joined a group; set the group's callbacks here
 	OnDatagrams func(up bool)            // unreliable and sequenced messages go by UDP from now on, or by the stream again: told on change, not for udp://
-	OnPath      func(id wire.ID, p Path) // another client of a group is reached another way; the last word counts
+	OnPath      func(id wire.ID, p Path) // another client of a group is reached another way, see Group.OnPath too; the last word counts
 	OnClose     func(error)              // once, last; the error is a *CloseError
 
 	// lookup finds a host's addresses for UDP; nil asks the system. A test's.
@@ -75,6 +88,7 @@ type Config struct {
 
 func (cfg Config) withDefaults() Config {
 	cfg.Limits = cfg.Limits.WithDefaults()
+	cfg.ReportPaths = cmp.Or(cfg.ReportPaths, 10*time.Second)
 	if cfg.DialContext == nil {
 		cfg.DialContext = (&net.Dialer{KeepAlive: -1}).DialContext // pings keep the session alive
 	}
@@ -102,6 +116,9 @@ func (cfg Config) validate() error {
 	}
 	if l.QueueSoft > l.QueueHard {
 		faults = append(faults, fmt.Errorf("client: QueueSoft %d is above QueueHard %d", l.QueueSoft, l.QueueHard))
+	}
+	if math.IsNaN(cfg.RelayRatio) {
+		faults = append(faults, errors.New("client: RelayRatio is no number"))
 	}
 	faults = append(faults, cfg.Simulate.Validate())
 	return errors.Join(faults...)

@@ -4,15 +4,9 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"net/url"
-	"sync/atomic"
-
-	"github.com/coder/websocket"
 
 	"github.com/troupe-go/troupe/internal/session"
 )
@@ -30,7 +24,9 @@ func (cfg *Config) connect(ctx context.Context, u *url.URL) (*session.Conn, erro
 	case "tls":
 		conn, err = cfg.secure(ctx, u, nc)
 	default:
-		conn, err = cfg.webSocket(ctx, u, nc)
+		conn, err = session.DialWebSocket(ctx, nc, session.Upgrade{
+			URL: u, TLS: cfg.tlsConfig(u, "http/1.1"), Header: cfg.HTTPHeader, Subprotocol: session.Subprotocol,
+		})
 	}
 	if err != nil {
 		nc.Close()
@@ -79,57 +75,4 @@ func (cfg *Config) tlsConfig(u *url.URL, alpn string) *tls.Config {
 		}
 	}
 	return t
-}
-
-// webSocket upgrades nc, or TLS over it, by HTTP.
-func (cfg *Config) webSocket(ctx context.Context, u *url.URL, nc net.Conn) (*session.Conn, error) {
-	nb := session.NewNonblocking(nc)
-	var top net.Conn = nb
-	if u.Scheme == "wss" {
-		tc := tls.Client(nb, cfg.tlsConfig(u, "http/1.1"))
-		if err := tc.HandshakeContext(ctx); err != nil {
-			return nil, err
-		}
-		top = tc
-	}
-	ws, err := cfg.upgrade(ctx, u, top)
-	if err != nil {
-		return nil, err
-	}
-	if ws.Subprotocol() != session.Subprotocol {
-		ws.CloseNow()
-		return nil, fmt.Errorf("the server does not name the WebSocket subprotocol %s", session.Subprotocol)
-	}
-	return session.NewWebSocket(ws, nb, session.AddrPort(nc.LocalAddr()), session.AddrPort(nc.RemoteAddr())), nil
-}
-
-// upgrade makes an HTTP request over a connection that is there already, so
-// that dialling and TLS obey ctx and nothing is left of the HTTP client.
-func (cfg *Config) upgrade(ctx context.Context, u *url.URL, nc net.Conn) (*websocket.Conn, error) {
-	var used atomic.Bool
-	dial := func(context.Context, string, string) (net.Conn, error) {
-		if used.Swap(true) {
-			return nil, errors.New("the server closed the connection")
-		}
-		return nc, nil
-	}
-	ws, resp, err := websocket.Dial(ctx, u.String(), &websocket.DialOptions{
-		HTTPClient: &http.Client{
-			Transport: &http.Transport{
-				DialContext: dial, DialTLSContext: dial,
-				DisableKeepAlives:      true,
-				MaxResponseHeaderBytes: 16 << 10,
-			},
-			// A redirection could lead out of TLS.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
-		HTTPHeader:      cfg.HTTPHeader,
-		Subprotocols:    []string{session.Subprotocol},
-		CompressionMode: websocket.CompressionDisabled,
-	})
-	if err != nil && resp != nil {
-		why, _ := io.ReadAll(io.LimitReader(resp.Body, 200)) // for people: what there is of it
-		return nil, fmt.Errorf("%w: %q", err, why)
-	}
-	return ws, err
 }

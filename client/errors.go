@@ -2,6 +2,7 @@ package client
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/troupe-go/troupe/internal/session"
 	"github.com/troupe-go/troupe/wire"
@@ -21,11 +22,15 @@ var (
 )
 
 var (
-	// ErrNoPair says that this client and the other share no group by which they
-	// could reach each other, or that one of them does not speak UDP.
-	ErrNoPair = errors.New("client: no pair with that member")
+	// ErrNotDirect says that no direct path leads to whom a message by Direct is
+	// for, or that it is reliable and for a group, whose order is the server's.
+	ErrNotDirect = errors.New("client: no direct path")
+	// ErrNoPair is an ErrNotDirect because there can be none: this client and the
+	// other share no group by which they could reach each other, or one of them
+	// does not speak UDP.
+	ErrNoPair = fmt.Errorf("%w: no pair with that member", ErrNotDirect)
 	// ErrNotAsked says that the server waits for no answer, or has had it.
-	ErrNotAsked = errors.New("client: no answer is awaited")
+	ErrNotAsked = session.ErrNotAsked
 	// ErrPin says that a server is not the one that Config.Pin names.
 	ErrPin = errors.New("client: the server's key is not the pinned one")
 )

@@ -344,6 +344,7 @@ func (r *transcript) watch(g *Group) {
 	g.OnJoin = func(m Member) { r.add("join %d/%d", m.ID, m.Epoch) }
 	g.OnLeave = func(m Member, why wire.Code) { r.add("leave %d/%d %d", m.ID, m.Epoch, why) }
 	g.OnMessage = func(m Member, e wire.Event) { r.add("%d/%d: %s", m.ID, m.Epoch, e.Payload) }
+	g.OnPath = func(m Member, p Path) { r.add("path %d/%d %v", m.ID, m.Epoch, p.Direct) }
 	g.OnProperties = func(changed wire.Params) { r.add("properties %v", changed) }
 	g.OnEnd = func(why wire.Code) { r.add("end %d", why) }
 }

@@ -8,8 +8,8 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
-	"github.com/troupe-go/troupe/internal/session"
 	"github.com/troupe-go/troupe/wire"
 	"github.com/troupe-go/troupe/wire/wirepb"
 )
@@ -19,7 +19,7 @@ import (
 //
 // The callbacks are set in Config.OnGroup, or in a later callback, and may be
 // nil. Between a member's OnJoin and its OnLeave, each called once, and only
-// there, come its messages. All members see the reliable ones in one order,
+// there, come its messages and word of its path. All members see the reliable ones in one order,
 // into which joins, leaves and changes of properties fit.
 //
 // The methods may be called from any goroutine.
@@ -27,15 +27,19 @@ type Group struct {
 	OnJoin       func(Member)              // a member, at first each one, this client and, where it is a member, wire.Server; the server learns when it has returned
 	OnLeave      func(Member, wire.Code)   // a member has left; when the group ends each one and this client itself
 	OnMessage    func(Member, wire.Event)  // a member has sent; lent. The server's messages come as from Member{ID: wire.Server}
+	OnPath       func(Member, Path)        // a member is reached another way, or is known to be by another group; the last word counts
 	OnProperties func(changed wire.Params) // some properties have new values, null for those that are gone
 	OnEnd        func(wire.Code)           // once, last: this client has left, the group was destroyed, or the session has ended
 
 	// set once
-	client  *Client
-	id      wire.ID
-	payload []byte
-	quiet   bool // members are not told of each other
-	self    Member
+	client    *Client
+	id        wire.ID
+	payload   []byte
+	quiet     bool // members are not told of each other
+	maxDirect int  // members that Send sends to past the server
+	self      Member
+
+	reach atomic.Pointer[reach] // nil before the first Send that wants it
 
 	position uint64 // of the last entry of the log; the callback goroutine's
 
@@ -90,20 +94,6 @@ func (g *Group) Properties() wire.Params {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.properties
-}
-
-// Send sends to the members named, at most 256, or to all others if none is. It
-// copies b, at most 60 KiB, and does not wait; nil means queued. Members that
-// have left are left out.
-func (g *Group) Send(code uint16, b wire.Body, d wire.Delivery, to ...wire.ID) error {
-	if g.Over() {
-		return ErrClosed
-	}
-	c := g.client
-	if len(to) > session.MaxTargets || len(b.Params.Raw())+len(b.Payload) > session.MaxGroupBody(c.env.FrameLimit) {
-		return ErrTooLarge
-	}
-	return c.flush(c.session.PutGroupSend(&wire.GroupSend{Code: code, Delivery: d, Body: b, Group: g.id, To: wire.MakeIDs(to...)}))
 }
 
 // Set changes the properties that are in set, null deleting one, if those in

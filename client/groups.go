@@ -63,7 +63,7 @@ func (c *Client) joined(m *wirepb.GroupEntry) {
 func (c *Client) newGroup(m *wirepb.GroupEntry) (*Group, []Member, error) {
 	e := m.GetJoined()
 	g := &Group{
-		client: c, id: wire.ID(m.Group), payload: e.Payload, quiet: e.Quiet,
+		client: c, id: wire.ID(m.Group), payload: e.Payload, quiet: e.Quiet, maxDirect: int(min(e.MaxDirect, maxDirect)),
 		position: m.Position, members: make(map[wire.ID]Member),
 	}
 	members, err := g.enter(e.Members, 1)
@@ -217,10 +217,22 @@ func (c *Client) groupMessage(m *wire.GroupMessage, by *pair, at time.Time) {
 		}
 		c.counts.earlyHeld.Store(int64(c.early.n))
 	case g.own(m) && !c.cfg.Loopback:
+	case !c.newest(m):
+		c.counts.stale.Add(1)
 	case g.OnMessage != nil && c.begin():
 		g.OnMessage(from, wire.Event{Code: m.Code, Delivery: m.Delivery, Body: m.Body})
 		c.end()
 	}
+}
+
+// newest reports whether no newer message of its key has come from a member, by
+// the server or past it. Who is no pair's other end has one way only.
+func (c *Client) newest(m *wire.GroupMessage) bool {
+	if m.Sequence == 0 || m.Delivery.Class() != wire.ClassSequenced {
+		return true
+	}
+	p := c.pairOf(m.Sender)
+	return p == nil || p.order.Newest(m.Group, wire.None, m.Delivery, m.Sequence)
 }
 
 func heldBefore(at time.Time) uint64 {

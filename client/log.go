@@ -34,6 +34,7 @@ func (g *Group) enter(list []*wirepb.Member, since uint64) ([]Member, error) {
 		members = append(members, m)
 	}
 	g.members = all
+	g.client.pairs.version.Add(1)
 	return members, nil
 }
 
@@ -47,6 +48,7 @@ func (g *Group) remove(id wire.ID, epoch uint64) (Member, bool) {
 	}
 	delete(g.members, id)
 	delete(g.told, id)
+	g.client.pairs.version.Add(1)
 	return m, true
 }
 

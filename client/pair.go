@@ -3,9 +3,9 @@ package client
 import (
 	"context"
 	"maps"
-	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/troupe-go/troupe/internal/link"
@@ -30,7 +30,8 @@ type pairs struct {
 	known map[uint32]struct{} // slots told; the decoder's
 	ended uint32              // the highest one that the server has taken back; likewise
 
-	env *session.Env // of their sessions
+	version atomic.Uint64 // counts changes of them, of their paths, and of who is in a group
+	env     *session.Env  // of their sessions
 }
 
 func (ps *pairs) init(l Limits) {
@@ -58,16 +59,17 @@ type pair struct {
 
 	punched uint32 // the newest Punch; the decoder's
 
-	mu    sync.Mutex
-	asked bool // for a direct path
-	path  Path
-}
+	// the callback goroutine's
+	order session.Ordering // of what its client has counted, by whatever way it comes
+	told  Path             // what the callbacks were told last
 
-// Path is how this client reaches another one.
-type Path struct {
-	Direct bool           // else by the server's relay
-	Addr   netip.AddrPort // of the other end, where it is direct
-	RTT    time.Duration
+	mu       sync.Mutex
+	asked    time.Time // for a direct path
+	state    link.State
+	failed   bool // the last search for a path, or the path that there was
+	path     Path
+	turned   bool   // the callbacks are going to be told
+	reported uint64 // packets sent directly, as the server was told
 }
 
 // pairFrame takes the server's word about pairs, in the session's reader.
@@ -104,9 +106,9 @@ func (c *Client) pairUp(m *wirepb.Pair) error {
 		return nil
 	}
 	pr := &pair{c: c, id: wire.ID(m.Member), slot: m.Slot}
-	s, err := c.session.NewPair(pr.id, c.pairs.env, p.end, session.PairConfig{
+	s, err := c.session.NewPair(pr.id, c.pairs.env, p.End, session.PairConfig{
 		Secret: packet.Secret(m.Secret), Key: m.Id, Self: packet.ID(m.Receiver), Peer: packet.ID(m.Sender), Higher: m.Role == 1,
-		Slot: m.Slot, Path: link.Config{Loopback: c.loopback(), Birthday: c.cfg.Birthday}, Info: c.self(), RelayOnly: c.cfg.RelayOnly, Changed: pr.changed, Spread: pr.spread,
+		Slot: m.Slot, Path: link.Config{Loopback: c.loopback(), Birthday: c.cfg.Birthday, RelayRatio: c.cfg.RelayRatio}, Info: c.self(), RelayOnly: c.cfg.RelayOnly, Changed: pr.changed, Spread: pr.spread,
 	})
 	if err != nil {
 		return nil
@@ -121,6 +123,10 @@ func (c *Client) pairUp(m *wirepb.Pair) error {
 	first := len(c.pairs.bySlot) == 0
 	c.pairs.bySlot[m.Slot], c.pairs.byID[pr.id] = pr, pr
 	c.pairs.mu.Unlock()
+	c.pairs.version.Add(1)
+	if first {
+		c.tellHint()
+	}
 	if first && c.session.Datagrams() {
 		c.tellCandidates()
 	}
@@ -157,8 +163,12 @@ func (c *Client) startPairs(g *Group, members []Member) {
 	}
 	g.mu.Unlock()
 	for _, m := range members {
-		if p := c.pairOf(m.ID); p != nil {
-			p.start()
+		p := c.pairOf(m.ID)
+		if p == nil {
+			continue
+		}
+		if p.start(); p.told.Direct { // by another group
+			g.tellPath(m, p.told)
 		}
 	}
 }
@@ -167,10 +177,7 @@ func (c *Client) startPairs(g *Group, members []Member) {
 // group: joins are told in order, and this one is.
 func (c *Client) knows(id wire.ID) bool {
 	for g := range c.Groups() {
-		g.mu.Lock()
-		_, in := g.told[id]
-		g.mu.Unlock()
-		if in {
+		if _, in := g.knows(id); in {
 			return true
 		}
 	}
@@ -225,6 +232,7 @@ func (p *pair) forget() {
 		delete(ps.byID, p.id)
 	}
 	ps.mu.Unlock()
+	ps.version.Add(1)
 	p.c.session.RemoveRelay(p.slot)
 }
 
@@ -279,88 +287,45 @@ func (c *Client) punch(m *wirepb.Punch) {
 	p.s.Punch(c.self(), info, time.Duration(m.Wait)*time.Microsecond)
 }
 
-// changed is told by the path.
-func (p *pair) changed(e link.Event) {
-	direct := e.To == link.Direct || e.To == link.Both
-	p.mu.Lock()
-	p.path = Path{Direct: direct, RTT: e.RTT}
-	if direct {
-		p.path.Addr = e.Path
-	}
-	p.mu.Unlock()
-	m := &wirepb.PairPath{
-		Slot: p.slot, State: uint32(e.To), Rtt: uint32(e.RTT.Microseconds()), Reason: uint32(e.Reason),
-		Punch: e.To == link.Punching && e.Reason == link.Retried, // the other end should try at the same time
-	}
-	if direct {
-		m.At = packet.AppendObserved(nil, e.Path)
-	}
-	p.tell(m)
-	if at, _, _ := p.c.whereabouts(); at.mapping == link.Sequential && e.To != link.Punching {
-		p.c.tellCandidates() // it has counted on
-	}
-	if p.c.cfg.OnPath != nil {
-		p.mu.Lock()
-		path := p.path
-		p.mu.Unlock()
-		p.c.queue.tellPath(p.id, path)
-	}
-}
-
 // want asks for a direct path, once.
 func (p *pair) want() {
 	p.mu.Lock()
-	asked := p.asked
-	p.asked = true
-	p.mu.Unlock()
-	if !asked && !p.c.cfg.RelayOnly {
-		p.tell(&wirepb.PairPath{Slot: p.slot, Punch: true})
+	ask := p.asked.IsZero()
+	if ask {
+		p.asked = time.Now()
 	}
+	ask = ask && !p.path.Direct && !p.c.cfg.RelayOnly
+	p.mu.Unlock()
+	if ask {
+		p.report(true)
+	}
+}
+
+// askTime is how long an answer to want is hoped for: the other end may want no
+// path, or not be found, and nobody tells.
+const askTime = 10 * time.Second
+
+// seeking asks for a direct path, once, and returns for how long one may be hoped
+// for; zero: there will be none soon.
+func (p *pair) seeking(now time.Time) time.Duration {
+	p.want()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.failed || p.c.cfg.RelayOnly:
+		return 0
+	case p.state == link.Punching:
+		return askTime
+	}
+	return max(0, askTime-now.Sub(p.asked))
 }
 
 func (p *pair) tell(m *wirepb.PairPath) {
 	p.c.flush(p.c.session.PutMessage(wire.KindPairPath, m)) // an error says that the session is ending
 }
 
-// Path is how this client reaches another one that it shares a group with; ok is
-// false when it does not, or when either does not speak UDP.
-func (c *Client) Path(id wire.ID) (p Path, ok bool) {
-	pr := c.pairOf(id)
-	if pr == nil {
-		return Path{}, false
-	}
-	pr.mu.Lock()
-	defer pr.mu.Unlock()
-	return pr.path, true
-}
-
 func (c *Client) pairOf(id wire.ID) *pair {
 	c.pairs.mu.Lock()
 	defer c.pairs.mu.Unlock()
 	return c.pairs.byID[id]
-}
-
-// SendTo sends to one member past the server, by the direct path where there is
-// one and by the server's relay else, sealed for that member alone. The first
-// message has both look for a direct path. Reliable messages of a pair are
-// ordered among themselves on their channel, and not with those of Send. It
-// copies b and does not wait; nil means queued. ErrNoPair says that the two
-// can't: Send to that member then.
-func (g *Group) SendTo(member wire.ID, code uint16, b wire.Body, d wire.Delivery) error {
-	if g.Over() {
-		return ErrClosed
-	}
-	c := g.client
-	p := c.pairOf(member)
-	if p == nil {
-		return ErrNoPair
-	}
-	m := wire.GroupMessage{Code: code, Delivery: d, Body: b, Group: g.id, Sender: c.ID(), Epoch: g.self.Epoch}
-	frame := m.AppendFrame(nil)
-	if err := p.s.PutRelayed(frame, d, g.id, c.ID()); err != nil {
-		return err
-	}
-	p.s.Flush()
-	p.want()
-	return nil
 }

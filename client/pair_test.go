@@ -26,6 +26,11 @@ type acquaintance struct {
 	log transcript
 }
 
+// freely lets everything be relayed.
+type freely struct{}
+
+func (freely) Relay(int, wire.Class, time.Time) bool { return true }
+
 type unheard struct{}
 
 func (unheard) Frame(wire.Kind, []byte, *session.Buffer) error { return nil }
@@ -49,7 +54,7 @@ func inPair(t *testing.T, f func(t *testing.T, victim, villain *acquaintance)) {
 		both := []*acquaintance{acquaint(t, n, victimID), acquaint(t, n, villainID)}
 		ids := []wire.ID{victimID, villainID}
 		for i, a := range both {
-			a.s.SetRelay(pairSlot, both[1-i].s, pairSlot)
+			a.s.SetRelay(pairSlot, both[1-i].s, pairSlot, freely{})
 			a.told(wire.KindPair, pairFor(i, ids[1-i]))
 			a.enters(7, 2, member(victimID, 1), member(villainID, 2))
 		}
@@ -130,9 +135,10 @@ func (a *acquaintance) enters(group wire.ID, position uint64, all ...*wirepb.Mem
 
 type deafRoute struct{ session.Route }
 
-func (deafRoute) Ack(uint64) error         { return nil }
-func (deafRoute) EndRead(bool) error       { return nil }
-func (deafRoute) Gone(*session.CloseError) {}
+func (deafRoute) Send(wire.GroupSend, *session.Buffer) error { return nil }
+func (deafRoute) Ack(uint64) error                           { return nil }
+func (deafRoute) EndRead(bool) error                         { return nil }
+func (deafRoute) Gone(*session.CloseError)                   {}
 
 // sends has the pair carry a frame, whatever it is.
 func (a *acquaintance) sends(frames ...[]byte) {
@@ -208,7 +214,7 @@ func TestVillainInAPair(t *testing.T) {
 				if n := victim.c.Stats().Late; n != tt.late {
 					t.Errorf("%d are counted as late, want %d", n, tt.late)
 				}
-				err := victim.c.Group(7).SendTo(villainID, 1, wire.Text("y"), wire.Reliable)
+				err := victim.c.Group(7).Via(Direct).SendTo(villainID, 1, wire.Text("y"), wire.Reliable)
 				if (err == ErrNoPair) != tt.over {
 					t.Errorf("SendTo returned %v", err)
 				}
@@ -307,7 +313,7 @@ func TestPairWaitsForTheJoinHandler(t *testing.T) {
 		}
 		ids := []wire.ID{victimID, villainID}
 		for i, a := range both {
-			a.s.SetRelay(pairSlot, both[1-i].s, pairSlot)
+			a.s.SetRelay(pairSlot, both[1-i].s, pairSlot, freely{})
 			a.told(wire.KindPair, pairFor(i, ids[1-i]))
 			a.enters(7, 2, member(victimID, 1), member(villainID, 2))
 		}
@@ -336,6 +342,67 @@ func TestPairWaitsForTheJoinHandler(t *testing.T) {
 		synctest.Wait()
 		if len(got) != len(want) {
 			t.Error("a message after the leave")
+		}
+	})
+}
+
+// What a member sends unreliably before the handler of its join has returned is
+// held till then, up to 64 KiB of it: who was told of this client first speaks
+// first.
+func TestPairHoldsWhatIsEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := simnet.New(1)
+		t.Cleanup(n.Close)
+		both := []*acquaintance{acquaint(t, n, victimID), acquaint(t, n, villainID)}
+		victim, villain := both[0], both[1]
+		open := make(chan struct{})
+		var got []string
+		victim.c.cfg.OnGroup = func(g *Group) {
+			g.OnJoin = func(m Member) {
+				if m.ID == villainID {
+					<-open
+				}
+			}
+			g.OnMessage = func(m Member, e wire.Event) { got = append(got, string(e.Payload[:4])) }
+		}
+		for i, a := range both {
+			a.s.SetRelay(pairSlot, both[1-i].s, pairSlot, freely{})
+			a.told(wire.KindPair, &wirepb.Pair{
+				Slot: pairSlot, Member: uint64([]wire.ID{victimID, villainID}[1-i]), Id: 5, Secret: make([]byte, 32), Role: uint32(i),
+				Receiver: uint32(100 + i), Sender: uint32(100 + 1 - i), Suite: packet.SuiteAES256GCM,
+			})
+			a.enters(7, 2, member(victimID, 1), member(villainID, 2))
+		}
+		time.Sleep(time.Second)
+		say := func(i int) {
+			text := fmt.Sprintf("%04d%s", i, strings.Repeat(".", 996))
+			if err := villain.c.Group(7).SendTo(victimID, 1, wire.Text(text), wire.Unreliable); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		for i := range 100 {
+			say(i)
+		}
+		close(open)
+		time.Sleep(time.Second)
+		for i := range 10 {
+			say(100 + i)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		held := len(got) - 10
+		for i, s := range got {
+			want := i
+			if i >= held {
+				want = 100 + i - held
+			}
+			if s != fmt.Sprintf("%04d", want) {
+				t.Fatalf("message %s in place %d, of which %d were held", s, i, held)
+			}
+		}
+		if held < 60 || held > 64 {
+			t.Errorf("%d messages of 1,000 bytes were held", held)
 		}
 	})
 }

@@ -32,9 +32,12 @@ func (r *pairReader) Frame(k wire.Kind, body []byte, buf *session.Buffer) error 
 }
 
 // Ended implements session.Receiver: the pair is over, and nothing else.
-func (r *pairReader) Ended(*CloseError) {
+func (r *pairReader) Ended(why *CloseError) {
 	r.EndRead()
 	r.p.forget()
+	if why.Code != wire.CodeAborted && r.p.isDirect() { // else an end has left: the callbacks hear of that
+		r.p.turn(Path{Reason: wire.PathStopped})
+	}
 }
 
 // judgePair is judge for what another client has sent past the server: nothing

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/troupe-go/troupe/internal/knock"
 	"github.com/troupe-go/troupe/internal/packet"
 	"github.com/troupe-go/troupe/internal/simnet"
 )
@@ -80,11 +81,11 @@ func TestIPv6HasAHeadStart(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				defer p.end.Close()
+				defer p.End.Close()
 				begun := time.Now()
-				k, err := p.knock(t.Context(), addrs)
-				if took := time.Since(begun); err != nil || k.addr.Addr() != tt.want || took > tt.before {
-					t.Errorf("%v answered after %v, %v", k.addr, took, err)
+				k, err := p.Knock(t.Context(), addrs)
+				if took := time.Since(begun); err != nil || k.Addr.Addr() != tt.want || took > tt.before {
+					t.Errorf("%v answered after %v, %v", k.Addr, took, err)
 				}
 			})
 		})
@@ -102,10 +103,10 @@ func TestKnockGivesUp(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer p.end.Close()
+		defer p.End.Close()
 		begun := time.Now()
-		_, err = p.knock(t.Context(), []netip.AddrPort{netip.MustParseAddrPort("203.0.113.1:1")})
-		if took := time.Since(begun); err != errNoAnswer || took != knockTime {
+		_, err = p.Knock(t.Context(), []netip.AddrPort{netip.MustParseAddrPort("203.0.113.1:1")})
+		if took := time.Since(begun); err != knock.ErrNoAnswer || took != knock.Time {
 			t.Errorf("%v after %v", err, took)
 		}
 		if sent := n.Stats().Sent; sent != 25 {
@@ -113,7 +114,7 @@ func TestKnockGivesUp(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := p.knock(ctx, nil); err != context.DeadlineExceeded {
+		if _, err := p.Knock(ctx, nil); err != context.DeadlineExceeded {
 			t.Errorf("when ctx ends: %v", err)
 		}
 	})

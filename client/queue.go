@@ -18,8 +18,7 @@ type frame struct {
 	request           uint32             // of an operation
 	wire.GroupMessage                    // of an event and an operation too, as far as they go
 	entry             *wirepb.GroupEntry // of a group entry
-	path              *Path              // of word by tellPath
-	pair              *pair              // that a group message has come by; nil for the server's
+	pair              *pair              // that a group message has come by, nil for the server's; or whose path has changed
 }
 
 // batch is the frames of one read, views of one buffer.
@@ -84,12 +83,11 @@ func (q *queue) tell() {
 	q.signal()
 }
 
-// tellPath queues word of a pair's path.
-func (q *queue) tellPath(id wire.ID, p Path) {
-	f := frame{kind: wire.KindPairPath, path: &p}
-	f.Sender = id
+// tellPath queues word that a pair's path has changed: its callers keep to one at
+// a time for each pair.
+func (q *queue) tellPath(p *pair) {
 	q.mu.Lock()
-	q.batches = append(q.batches, &batch{frames: []frame{f}})
+	q.batches = append(q.batches, &batch{frames: []frame{{kind: wire.KindPairPath, pair: p}}})
 	q.mu.Unlock()
 	q.signal()
 }

@@ -72,7 +72,7 @@ func (c *Client) keepUDP() {
 	cancel()
 	helpers.Wait()
 	if p := c.port.Load(); p != nil {
-		p.end.Close()
+		p.End.Close()
 	}
 }
 

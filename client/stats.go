@@ -23,6 +23,9 @@ type Stats struct {
 	EarlyDropped uint64 // waited too long, or were too many
 	Late         uint64 // group messages that came after the leave of their sender
 
+	Unrelayed uint64 // packets for other clients beyond what the server relays for one: lost, or sent again later
+	NotDirect uint64 // receivers that a message by Direct has not reached, see Group.Via
+
 	Sent      Sent
 	Datagrams Datagrams
 }
@@ -47,7 +50,7 @@ type Datagrams struct {
 
 type counts struct {
 	unmatched, earlyDropped, late atomic.Uint64
-	moves                         atomic.Uint64
+	stale, notDirect, moves       atomic.Uint64
 	earlyHeld                     atomic.Int64
 }
 
@@ -61,6 +64,8 @@ func (c *Client) Stats() Stats {
 		EarlyHeld:    int(c.counts.earlyHeld.Load()),
 		EarlyDropped: c.counts.earlyDropped.Load(),
 		Late:         c.counts.late.Load(),
+		Unrelayed:    in.Refused.Load(),
+		NotDirect:    c.counts.notDirect.Load(),
 		Sent:         c.session.Sent(),
 	}
 	s.RTT, s.Deviation = c.session.RTT()
@@ -73,12 +78,12 @@ func (c *Client) Stats() Stats {
 
 func (c *Client) datagrams(s *Stats) Datagrams {
 	in := c.session.Counts()
-	d := Datagrams{Up: c.session.Datagrams(), Stale: in.Stale.Load(), Unread: in.Unread.Load(), Moves: c.counts.moves.Load()}
+	d := Datagrams{Up: c.session.Datagrams(), Stale: in.Stale.Load() + c.counts.stale.Load(), Unread: in.Unread.Load(), Moves: c.counts.moves.Load()}
 	if d.Up {
 		d.RTT, d.Deviation = s.RTT, s.Deviation
 	}
 	if p := c.port.Load(); p != nil {
-		sock, end := p.sock.Stats(), p.end.Counts()
+		sock, end := p.sock.Stats(), p.End.Counts()
 		d.In, d.Out, d.Dropped = sock.In, sock.Out, sock.Dropped+end.Dropped.Load()
 		d.Duplicates, d.Forged = end.Replayed.Load(), end.Forged.Load()
 	}

@@ -82,7 +82,7 @@ func (c *Client) keepSurveying(ctx context.Context) {
 		}
 		s.mu.Unlock()
 		s.busy.Store(false)
-		if c.paired() && c.session.Datagrams() {
+		if c.cfg.OnGroup != nil && c.session.Datagrams() { // there will be pairs
 			c.tellCandidates()
 		}
 	}

@@ -3,16 +3,15 @@ package client
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
 	"strconv"
 	"time"
 
+	"github.com/troupe-go/troupe/internal/knock"
 	"github.com/troupe-go/troupe/internal/packet"
 	"github.com/troupe-go/troupe/internal/session"
-	"github.com/troupe-go/troupe/wire/wirepb"
 )
 
 // enterUDP does all of a handshake by UDP.
@@ -32,7 +31,7 @@ func (cfg *Config) enterUDP(ctx context.Context, u *url.URL) (*Client, error) {
 	}
 	c, err := cfg.shake(ctx, u, p, env, addrs)
 	if err != nil {
-		p.end.Close()
+		p.End.Close()
 		return nil, err
 	}
 	return c, nil
@@ -40,11 +39,11 @@ func (cfg *Config) enterUDP(ctx context.Context, u *url.URL) (*Client, error) {
 
 // shake does TLS, Hello and Welcome, and leaves the handshake's stream behind.
 func (cfg *Config) shake(ctx context.Context, u *url.URL, p *port, env *session.Env, addrs []netip.AddrPort) (*Client, error) {
-	k, err := p.knock(ctx, addrs)
+	k, err := p.Knock(ctx, addrs)
 	if err != nil {
 		return nil, err
 	}
-	stream := p.shake(k)
+	stream := p.Shake(k)
 	defer stream.Close()
 	tc := tls.Client(stream, cfg.tlsConfig(u, session.ALPN))
 	if err := tc.HandshakeContext(ctx); err != nil {
@@ -61,12 +60,12 @@ func (cfg *Config) shake(ctx context.Context, u *url.URL, p *port, env *session.
 	if err != nil {
 		return nil, err
 	}
-	link, err := linkTo(in.Datagrams)
+	link, err := knock.LinkTo(in.Datagrams)
 	if err != nil {
 		return nil, err
 	}
-	link.Remote = k.addr
-	l, err := p.end.NewLink(link)
+	link.Remote = k.Addr
+	l, err := p.End.NewLink(link)
 	if err != nil {
 		return nil, err
 	}
@@ -77,16 +76,4 @@ func (cfg *Config) shake(ctx context.Context, u *url.URL, p *port, env *session.
 	c.survey.at(in.Datagrams)
 	c.survey.due()
 	return c, nil
-}
-
-var errDatagrams = errors.New("the server does not say how to speak UDP")
-
-// linkTo is the link that a server offers.
-func linkTo(dg *wirepb.Datagrams) (session.LinkConfig, error) {
-	if dg == nil || dg.Suite != packet.SuiteAES256GCM || len(dg.Secret) != len(packet.Secret{}) || dg.Client == 0 {
-		return session.LinkConfig{}, errDatagrams
-	}
-	return session.LinkConfig{
-		Secret: packet.Secret(dg.Secret), Key: dg.Id, Self: packet.ID(dg.Client), Peer: packet.ID(dg.Server),
-	}, nil
 }

@@ -21,6 +21,7 @@ type batch struct {
 	messages []wire.GroupSend
 	buf      *session.Buffer
 	charge   int
+	paid     bool // out of the group's budget
 }
 
 // batches are re-used by all groups.
@@ -37,7 +38,7 @@ func newBatch(from *seat, buf *session.Buffer) *batch {
 func (b *batch) Release() {
 	b.from.peer.Session().Credit(b.charge)
 	b.buf.Release()
-	b.from, b.buf, b.charge = nil, nil, 0
+	b.from, b.buf, b.charge, b.paid = nil, nil, 0, false
 	clear(b.messages)
 	b.messages = b.messages[:0]
 	batches.Put(b)

@@ -8,6 +8,7 @@ import (
 	"github.com/troupe-go/troupe/actor"
 	"github.com/troupe-go/troupe/internal/session"
 	"github.com/troupe-go/troupe/peers"
+	"github.com/troupe-go/troupe/transport"
 	"github.com/troupe-go/troupe/wire"
 )
 
@@ -28,7 +29,7 @@ func audience(t testing.TB, n int) (*world, *Group) {
 		t.Cleanup(func() { near.Close() })
 		go io.Copy(io.Discard, near) // ends with the connection
 	}
-	g, err := Create(w.sys, Options{Quiet: true, AckTimeout: -1}, list...)
+	g, err := Create(w.sys, Options{Quiet: true, AckTimeout: -1, Relay: transport.Rate{PerSecond: -1}}, list...)
 	must(t, err)
 	for g.Len() < n {
 		_, err := g.Info(t.Context())

@@ -103,6 +103,12 @@ func (b *bot) read() {
 }
 
 func (b *bot) frame(k wire.Kind, body []byte) {
+	if k == wire.KindSequenced { // a number and a frame
+		inner, rest, _, err := wire.ParseFrame(body[4:], wire.MaxFrame)
+		b.check(err)
+		b.frame(inner, rest)
+		return
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch k {
@@ -128,6 +134,7 @@ func (b *bot) frame(k wire.Kind, body []byte) {
 		m := new(wirepb.Pair)
 		b.check(wire.Unmarshal(body, m))
 		b.pairs = append(b.pairs, m)
+		b.log = append(b.log, "pair")
 	case wire.KindUnpair:
 		m := new(wirepb.Unpair)
 		b.check(wire.Unmarshal(body, m))

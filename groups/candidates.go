@@ -8,6 +8,8 @@ import (
 
 	"github.com/troupe-go/troupe/internal/link"
 	"github.com/troupe-go/troupe/internal/packet"
+	"github.com/troupe-go/troupe/peers"
+	"github.com/troupe-go/troupe/wire"
 	"github.com/troupe-go/troupe/wire/wirepb"
 )
 
@@ -118,6 +120,14 @@ func (ps *pairs) candidates(sd *side, seen netip.AddrPort, same bool, now time.T
 		out.Hosts = append(out.Hosts, h)
 	}
 	return out, held
+}
+
+func parseCandidates(body []byte) (*wirepb.Candidates, error) {
+	m := new(wirepb.Candidates)
+	if err := wire.Unmarshal(body, m); err != nil || len(m.Hosts) > maxHosts || m.Mapping > 4 {
+		return nil, &peers.CloseError{Code: wire.CodeProtocol, Text: "no candidates"}
+	}
+	return m, nil
 }
 
 // sameCandidates reports whether a client is where it was. Counting ports go on

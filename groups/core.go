@@ -72,6 +72,9 @@ type outcome struct {
 type outlet interface {
 	// admit lets a member send, or says why not.
 	admit(m *member) (Result, bool)
+	// pair pairs the members that were admitted with the others, so that who is told
+	// of them may send to them past the group at once.
+	pair()
 	// open lets the relay reach the members that were admitted.
 	open()
 	// dismiss ends both.

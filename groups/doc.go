@@ -12,7 +12,11 @@
 // through the group's actor, which gives them their place; unreliable and
 // sequenced ones go from the sender's reader to the receivers' queues.
 //
+// Members that speak UDP are pairs, who reach each other past the server, directly
+// where their networks let them: [Group.Paths] tells how, [Group.Hosts] who would do
+// best as the others' host.
+//
 // A group belongs to its Owner, an actor, to whom it reports: [JoinComplete],
-// [Ready], [MemberLeft], [GroupDestroyed], [PropertiesChanged], and with ServerMember
-// *[Message]. A room is an actor that owns a group.
+// [Ready], [MemberLeft], [GroupDestroyed], [PathChanged], [PropertiesChanged], and
+// with ServerMember *[Message]. A room is an actor that owns a group.
 package groups

@@ -65,12 +65,15 @@ type GroupDestroyed struct {
 }
 
 // PathChanged tells the owner that two members reach each other directly now, or
-// no longer do and talk by the server's relay again.
+// no longer do and talk by the server's relay again. Changes that follow in less
+// than a quarter of a second are told as what has come of them; Paths tells how
+// all stand.
 type PathChanged struct {
 	Group  *Group
-	A, B   *peers.Peer
+	A, B   *peers.Peer // the lower id first
 	Direct bool
-	RTT    time.Duration // of the direct path, as the slower end has measured it
+	Reason wire.PathReason
+	RTT    time.Duration // of the way that there is now, as in PathInfo
 }
 
 // PropertiesChanged tells the owner that properties have changed; null values

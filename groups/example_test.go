@@ -75,8 +75,8 @@ func ExampleCreate() {
 	// end: group owner gone
 }
 
-// serve listens for players that behave as b.
-func serve(sys *actor.System, b peers.Behavior) (url string, stop func()) {
+// serve listens for players that behave as b, beside a stream at the URLs too.
+func serve(sys *actor.System, b peers.Behavior, beside ...string) (url string, stop func()) {
 	ps, err := peers.New(sys, peers.Config{Peer: func(*peers.Init) (peers.Behavior, error) { return b, nil }})
 	if err != nil {
 		log.Fatal(err)
@@ -88,6 +88,11 @@ func serve(sys *actor.System, b peers.Behavior) (url string, stop func()) {
 	addr, _, err := tr.Listen("tcp://127.0.0.1:0")
 	if err != nil {
 		log.Fatal(err)
+	}
+	for _, u := range beside {
+		if _, _, err := tr.Listen(u); err != nil {
+			log.Fatal(err)
+		}
 	}
 	return "tcp://" + addr.String(), func() {
 		ctx := context.Background()

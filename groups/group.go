@@ -51,6 +51,8 @@ type Group struct {
 	late  atomic.Uint64
 	room  room
 
+	budget budget
+
 	serverSlow atomic.Bool // the owner could not keep up: the server is no member any more
 
 	ready   chan struct{} // closed with Ready
@@ -73,6 +75,7 @@ func Create(sys *actor.System, o Options, members ...*peers.Peer) (*Group, error
 	g := &Group{id: peers.NewID(sys), opt: o, home: homeOf(sys), ready: make(chan struct{})}
 	g.view.Store(&view{})
 	g.limit.Store(wire.MaxFrame)
+	g.budget.rate = o.Relay
 	first := &createCall{g: g, joiners: make([]*joiner, len(members))}
 	for i, p := range members {
 		first.joiners[i] = newJoiner(p)

@@ -13,6 +13,8 @@ type Info struct {
 	Members  []MemberInfo // in the order of joining; the server, where it is one, included
 	Pending  int          // joins that are not complete
 	Late     uint64       // messages of members that had left
+	Sent     Traffic      // messages of members to members, as often as the server has sent them
+	Dropped  uint64       // messages, and packets relayed between members, that were beyond Options.Relay
 }
 
 // MemberInfo is one membership.

@@ -105,7 +105,8 @@ func (c *core) fits(m *member, limit int) bool {
 // join, and nothing that answers to its join misses it.
 func (c *core) announce(older int) {
 	fresh := c.members[older:]
-	own := &wirepb.Joined{Own: true, Payload: c.opt.Payload, Quiet: c.opt.Quiet, Properties: c.props.PB()}
+	c.out.pair()
+	own := &wirepb.Joined{Own: true, Payload: c.opt.Payload, Quiet: c.opt.Quiet, Properties: c.props.PB(), MaxDirect: c.opt.toldDirect()}
 	if c.opt.Quiet {
 		for i := range fresh {
 			own.Members = entryMembers(fresh[i : i+1])

@@ -65,7 +65,7 @@ func seen(ids wire.IDs, n int, id wire.ID) bool {
 
 // checkSend judges what does not depend on who is a member.
 func checkSend(m *wire.GroupSend, maxBody int) error {
-	if len(m.Payload)+len(m.Params.Raw()) > maxBody || m.To.Len() > session.MaxTargets {
+	if len(m.Payload)+len(m.Params.Raw()) > maxBody || m.To.Len() > session.MaxTargets || m.Except.Len() > maxPaired {
 		return ErrTooLarge
 	}
 	return nil

@@ -67,6 +67,8 @@ func (r *modelRun) admit(m *member) (Result, bool) {
 	return OK, true
 }
 
+func (r *modelRun) pair() {}
+
 func (r *modelRun) open() {
 	for id, epoch := range r.admitted {
 		last := r.inbox[id][len(r.inbox[id])-1]

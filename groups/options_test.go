@@ -32,3 +32,22 @@ func TestOptionsAreJudged(t *testing.T) {
 		}
 	})
 }
+
+func TestMaxDirectAsTold(t *testing.T) {
+	tests := []struct {
+		o    Options
+		want uint32
+	}{
+		{Options{}, 8},
+		{Options{MaxDirect: 3}, 3},
+		{Options{MaxDirect: 1000}, maxPaired},
+		{Options{MaxDirect: -1}, 0},
+		{Options{RelayOnly: true}, 0},
+		{Options{Quiet: true}, 0},
+	}
+	for _, tt := range tests {
+		if got := tt.o.withDefaults().toldDirect(); got != tt.want {
+			t.Errorf("%+v: %d, want %d", tt.o, got, tt.want)
+		}
+	}
+}

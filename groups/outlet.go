@@ -1,6 +1,8 @@
 package groups
 
 import (
+	"time"
+
 	"github.com/troupe-go/troupe/internal/session"
 	"github.com/troupe-go/troupe/peers"
 	"github.com/troupe-go/troupe/wire"
@@ -12,11 +14,11 @@ var _ outlet = (*shell)(nil)
 // admit implements outlet.
 func (sh *shell) admit(m *member) (Result, bool) {
 	g, p := sh.g, m.who.(*peers.Peer)
-	s := &seat{id: m.id, epoch: m.epoch, peer: p, conn: p.Session()}
+	s := &seat{id: m.id, epoch: m.epoch, peer: p, conn: p.Session(), since: time.Now()}
 	if limit := int64(p.Session().FrameLimit()); limit < g.limit.Load() {
 		g.limit.Store(limit)
 	}
-	ok, ended := p.Session().AddRoute(g.id, &route{relay: relay{g: g}, seat: s}, g.opt.MaxGroups)
+	ok, ended := p.Session().AddRoute(g.id, &route{relay: relay{g: g, order: s.conn.Order()}, seat: s}, g.opt.MaxGroups)
 	switch {
 	case ended:
 		return Disconnected, false
@@ -28,13 +30,15 @@ func (sh *shell) admit(m *member) (Result, bool) {
 	return OK, true
 }
 
-// open implements outlet.
-func (sh *shell) open() {
+// pair implements outlet.
+func (sh *shell) pair() {
 	for _, fresh := range sh.fresh {
 		sh.pairUp(fresh)
 	}
-	sh.publish()
 }
+
+// open implements outlet.
+func (sh *shell) open() { sh.publish() }
 
 // maxPaired is the largest group whose members are paired: beyond it pairs cost
 // more than they save.
@@ -153,6 +157,7 @@ func (sh *shell) publish() {
 func (sh *shell) info() Info {
 	c := sh.core
 	info := Info{Position: c.position, Pending: len(c.pending), Late: sh.g.late.Load()}
+	info.Sent, info.Dropped = sh.g.budget.counts()
 	for _, m := range c.members {
 		info.Members = append(info.Members, MemberInfo{ID: m.id, Epoch: m.epoch, Acked: m.acked, Pending: m.pending})
 	}

@@ -49,6 +49,7 @@ type side struct {
 	cand  *wirepb.Candidates
 	met   map[netip.AddrPort]bool // addresses of cand in its own network that another one there has reached it at
 	seen  netip.AddrPort          // when it told them, or moved
+	hint  *wirepb.Hint            // nil before it has told any
 }
 
 // pair is two sides; the lower id is the first.
@@ -65,14 +66,22 @@ type pair struct {
 	direct bool            // what the owners were told last
 	random bool            // the ends may try ports at random; each knows how often
 	later  time.Time       // when look comes by again; zero: it does not
+
+	reason   wire.PathReason // of the last change of state
+	since    time.Time       // of that, or of the beginning
+	switches int             // between relayed and direct
 }
 
 // end is a pair as one side has it.
 type end struct {
 	side  *side
 	slot  uint32
-	state uint32
-	rtt   time.Duration
+	meter *meter // of what it has relayed
+
+	state wire.PathState // by its own word, as the rest
+	rtt   time.Duration  // of the direct path
+	loss  float64        // of the other end's packets
+	sent  Traffic        // directly
 }
 
 // Bounds of what a client may cause.
@@ -121,6 +130,7 @@ func (ps *pairs) join(g *Group, a, b *seat) (out unsent) {
 		out = append(out, a.conn, b.conn)
 	}
 	p.groups[g] = true
+	p.charge()
 	if p.direct {
 		g.pathChanged(p)
 	}
@@ -150,6 +160,7 @@ func (ps *pairs) leave(g *Group, s *seat) (out unsent) {
 		if delete(p.groups, g); len(p.groups) == 0 {
 			out = append(out, ps.endLocked(p)...)
 		}
+		p.charge()
 	}
 	return out
 }
@@ -171,22 +182,26 @@ func (ps *pairs) sideLocked(s *seat) *side {
 	}
 	sd := &side{ps: ps, peer: s.peer, conn: s.conn, slots: make(map[uint32]*pair)}
 	s.conn.OnPairs(sd)
+	if body := s.conn.Candidates(); body != nil {
+		sd.cand, _ = parseCandidates(body) // what is none is as if it had not come
+		sd.seen = ps.observed(s.conn)
+	}
 	return sd
 }
 
 // makeLocked makes the pair and tells both ends, who may speak at once.
 func (ps *pairs) makeLocked(c couple, a, b *seat) *pair {
-	p := &pair{groups: make(map[*Group]bool)}
+	p := &pair{groups: make(map[*Group]bool), since: time.Now()}
 	for i, s := range []*seat{a, b} {
 		sd := ps.sideLocked(s)
 		sd.last++
 		sd.slots[sd.last] = p
-		p.ends[i] = end{side: sd, slot: sd.last}
+		p.ends[i] = end{side: sd, slot: sd.last, meter: new(meter)}
 	}
 	ps.pairs[c] = p
 	first, second := p.ends[0], p.ends[1]
-	first.side.conn.SetRelay(first.slot, second.side.conn, second.slot)
-	second.side.conn.SetRelay(second.slot, first.side.conn, first.slot)
+	first.side.conn.SetRelay(first.slot, second.side.conn, second.slot, first.meter)
+	second.side.conn.SetRelay(second.slot, first.side.conn, first.slot, second.meter)
 	var random [16]byte
 	var secret packet.Secret
 	rand.Read(random[:]) // never fails
@@ -220,11 +235,19 @@ func (sd *side) tell(k wire.Kind, m proto.Message) {
 func (sd *side) PairFrame(k wire.Kind, body []byte) error {
 	switch k {
 	case wire.KindCandidates:
-		m := new(wirepb.Candidates)
-		if err := wire.Unmarshal(body, m); err != nil || len(m.Hosts) > maxHosts || m.Mapping > 4 {
-			return &peers.CloseError{Code: wire.CodeProtocol, Text: "no candidates"}
+		m, err := parseCandidates(body)
+		if err != nil {
+			return err
 		}
 		sd.seek(m)
+	case wire.KindHint:
+		m := new(wirepb.Hint)
+		if err := wire.Unmarshal(body, m); err != nil {
+			return &peers.CloseError{Code: wire.CodeProtocol, Text: "no hint"}
+		}
+		sd.ps.mu.Lock()
+		sd.hint = m
+		sd.ps.mu.Unlock()
 	case wire.KindPairPath:
 		var m wirepb.PairPath
 		if err := wire.Unmarshal(body, &m); err != nil || m.State > 3 {
@@ -273,11 +296,11 @@ func (ps *pairs) report(sd *side, m *wirepb.PairPath) {
 	if e.side != sd {
 		e = &p.ends[1]
 	}
-	e.state, e.rtt = m.State, time.Duration(m.Rtt)*time.Microsecond
+	now := time.Now()
+	p.note(e, m, now)
 	if p.ends[0].state == 2 && p.ends[1].state == 2 && !p.news {
 		p.due = false
 	}
-	now := time.Now()
 	if m.Punch && (!p.wanted || m.State != 0 && now.Sub(p.asked) >= punchAgain) { // else it is the other end's wish, too
 		p.wanted, p.due = true, true
 	}
@@ -320,7 +343,7 @@ func (ps *pairs) lookLocked(p *pair, now time.Time) (out unsent) {
 		return nil
 	}
 	wait := time.Duration(0)
-	if direct := p.ends[0].state == 2 && p.ends[1].state == 2; direct != p.direct {
+	if direct := p.isDirect(); direct != p.direct {
 		if wait = tellAgain - now.Sub(p.told); wait <= 0 {
 			p.direct, p.told = direct, now
 			for g := range p.groups {
@@ -437,6 +460,5 @@ func (g *Group) pathChanged(p *pair) {
 	if g.opt.Owner.IsZero() {
 		return
 	}
-	a, b := &p.ends[0], &p.ends[1]
-	g.opt.Owner.Force(PathChanged{Group: g, A: a.side.peer, B: b.side.peer, Direct: p.direct, RTT: max(a.rtt, b.rtt)})
+	g.opt.Owner.Force(PathChanged{Group: g, A: p.ends[0].side.peer, B: p.ends[1].side.peer, Direct: p.direct, Reason: p.reason, RTT: p.rtt()})
 }

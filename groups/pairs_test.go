@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -650,6 +651,22 @@ func TestRelayOnlyTellsNothing(t *testing.T) {
 	})
 }
 
+// Who is told of a member has the pair by then, the one who joins too: what it
+// says first goes the way that the rest will go.
+func TestPairsComeBeforeTheJoin(t *testing.T) {
+	inPairs(t, func(t *testing.T, w *world) {
+		bots := w.crowd(3)
+		g := w.ready(Options{}, bots[:2]...)
+		must(t, g.Join(bots[2].peer, nil))
+		w.settle()
+		for i, want := range []string{"pair; 1 joined 2; pair; 2 joined 1", "pair; 1 joined 2; pair; 2 joined 1", "pair; pair; 2 joined 3"} {
+			if got := strings.Join(bots[i].takeLog(), "; "); got != want {
+				t.Errorf("bot %d was told %s, want %s", i, got, want)
+			}
+		}
+	})
+}
+
 // Pairs are not made in groups that are too large, or Quiet, nor with peers that
 // do not speak UDP.
 func TestWhoHasPairs(t *testing.T) {
@@ -670,5 +687,29 @@ func TestWhoHasPairs(t *testing.T) {
 		stream := w.bot()
 		w.ready(Options{}, stream, bots[0])
 		w.left(0, bots...)
+	})
+}
+
+// What a client told before its first pair is known when that comes about; what is
+// no candidates is as if it had not been told.
+func TestCandidatesBeforeThePair(t *testing.T) {
+	inPairs(t, func(t *testing.T, w *world) {
+		w.see(apart)
+		bots := w.crowd(3)
+		a, b, c := bots[0], bots[1], bots[2]
+		for _, bot := range bots[:2] {
+			bot.tell(wire.KindCandidates, hosts())
+		}
+		c.send(wire.KindCandidates, []byte{0xFF})
+		w.settle()
+		w.ready(Options{PunchAtJoin: true}, bots...)
+		if a.punched() != 1 || b.punched() != 1 || c.punched() != 0 {
+			t.Errorf("%d, %d and %d words at the join, want 1, 1 and 0", a.punched(), b.punched(), c.punched())
+		}
+		c.tell(wire.KindCandidates, hosts())
+		w.settle()
+		if a.punched() != 2 || b.punched() != 2 || c.punched() != 2 {
+			t.Errorf("%d, %d and %d words then, want 2 each", a.punched(), b.punched(), c.punched())
+		}
 	})
 }

@@ -1,6 +1,7 @@
 package groups
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -67,6 +68,10 @@ func (r *route) post(wait bool) error {
 		}
 		r.seat.peer.Session().Charge(b.charge)
 	}
+	if !b.paid && !g.pay(b, wait) {
+		return session.ErrWait
+	}
+	b.paid = true
 	posted := g.offer(b)
 	if posted == actor.Full {
 		if !wait {
@@ -84,6 +89,36 @@ func (r *route) post(wait bool) error {
 		return &peers.CloseError{Code: wire.CodeOverloaded, Text: "the group has too much to do"}
 	}
 	return nil
+}
+
+// pay takes what a batch costs out of the group's budget. Where there is nothing in
+// it the sender's reader waits, if it may, as long as for room and no longer.
+func (g *Group) pay(b *batch, wait bool) bool {
+	copies, bytes := 0, 0
+	for i := range b.messages {
+		m := &b.messages[i]
+		n := cmp.Or(m.To.Len(), g.Len())
+		copies += n
+		bytes += n * m.Size()
+	}
+	for left := overloadTime; ; {
+		d := g.budget.reliable(copies, bytes, time.Now(), left <= 0)
+		switch {
+		case d == 0:
+			return true
+		case !wait:
+			return false
+		}
+		d = min(d, left)
+		left -= d
+		t := time.NewTimer(d)
+		select {
+		case <-t.C:
+		case <-g.Done():
+			t.Stop()
+			return true
+		}
+	}
 }
 
 // offer posts a batch unless as much waits as members may have waiting.

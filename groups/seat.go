@@ -2,6 +2,7 @@ package groups
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/troupe-go/troupe/internal/session"
 	"github.com/troupe-go/troupe/peers"
@@ -14,6 +15,7 @@ type seat struct {
 	epoch uint64
 	peer  *peers.Peer
 	conn  *session.Session // the peer's
+	since time.Time        // its join
 	gone  atomic.Bool      // it has left: neither sends nor receives by relay
 
 	acked  atomic.Uint64 // the latest acknowledgement; written by the session's reader

@@ -190,6 +190,7 @@ func TestStrayAnswersAreDropped(t *testing.T) {
 			r.write((&wire.Response{Code: 1, Request: request, Body: wire.Text(text)}).AppendFrame(nil))
 		}
 		answer(1, "never asked for")
+		synctest.Wait()                   // else it may be the answer to the next
 		go peer.Call(ctx, 1, wire.Body{}) // request 1, which times out
 		r.frame()
 		time.Sleep(2 * time.Second)

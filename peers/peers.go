@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/troupe-go/troupe/actor"
+	"github.com/troupe-go/troupe/internal/inbox"
 	"github.com/troupe-go/troupe/wire"
 )
 
@@ -21,6 +22,7 @@ type Peers struct {
 	ref    actor.Ref
 	handle Handler // interceptors around the behaviour
 	epoch  time.Time
+	shelf  inbox.Shelf[Operation]
 	stats  counters
 
 	closed bool // no peer starts any more; dir.mu
@@ -33,6 +35,7 @@ func New(sys *actor.System, cfg Config) (*Peers, error) {
 		return nil, err
 	}
 	p := &Peers{sys: sys, cfg: cfg, dir: directoryOf(sys), epoch: time.Now()}
+	p.shelf.Spoil = spoil
 	p.dir.ids.node.Store(uint32(cfg.Node))
 	p.handle = func(c *Context, op *Operation) {
 		c.message = op

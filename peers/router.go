@@ -71,7 +71,7 @@ func Handle[Req, Res any](r *Router, code uint16, fn func(*Context, Req) (Res, e
 			return
 		}
 		res, err := fn(c, req)
-		if err == nil && op.later != nil {
+		if err == nil && op.question.Left() {
 			return
 		}
 		conclude(c.Peer, op, op.Code, res, err)

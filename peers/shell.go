@@ -6,12 +6,10 @@ import (
 	"time"
 
 	"github.com/troupe-go/troupe/actor"
+	"github.com/troupe-go/troupe/internal/inbox"
 	"github.com/troupe-go/troupe/internal/session"
 	"github.com/troupe-go/troupe/wire"
 )
-
-// maxUnsent is how long an answer waits for the operations behind its own.
-const maxUnsent = time.Millisecond
 
 // shell is a peer's part of the actor's turn: it lives as long as the actor and
 // guards the behaviour.
@@ -20,7 +18,7 @@ type shell struct {
 	ctx      Context
 	behavior Behavior
 	dirty    []*session.Session // others with something unsent
-	since    time.Duration      // when what is unsent may have been put in first; 0: nothing is
+	pace     inbox.Pace
 	why      *CloseError
 	path     bool          // what the behaviour knows of Peer.Datagrams
 	begun    bool          // Started has been delivered: Closed will be
@@ -31,9 +29,9 @@ type shell struct {
 // Receive implements actor.Behavior.
 func (sh *shell) Receive(c *actor.Context) {
 	switch m := c.Message().(type) {
-	case *batch:
+	case *inbox.Batch[Operation]:
 		defer m.Release()
-		c.Charge(len(m.ops) - 1)
+		c.Charge(m.Len() - 1)
 		sh.operations(m)
 	case begin:
 		sh.begin(c)
@@ -112,7 +110,7 @@ func (sh *shell) stop() {
 func (sh *shell) BatchEnd() { sh.flush() }
 
 func (sh *shell) flush() {
-	sh.since = 0
+	sh.pace.Flushed()
 	for i, s := range sh.dirty {
 		s.Flush()
 		sh.dirty[i] = nil
@@ -126,9 +124,7 @@ func (sh *shell) flush() {
 // work says that the behaviour is about to put something in.
 func (sh *shell) work() (now time.Duration) {
 	now = sh.p.home.now()
-	if sh.since == 0 {
-		sh.since = now
-	}
+	sh.pace.Begin(now)
 	return now
 }
 
@@ -136,43 +132,33 @@ func (sh *shell) work() (now time.Duration) {
 // too long: a behaviour that takes its time holds up nothing but its own.
 func (sh *shell) worked(begin time.Duration) (now, took time.Duration) {
 	now = sh.p.home.now()
-	if now-sh.since > maxUnsent {
+	if sh.pace.Late(now, now-begin) {
 		sh.flush()
-		sh.since = now
+		sh.pace.Begin(now)
 	}
 	return now, now - begin
 }
 
-const (
-	quick    = 10 * time.Microsecond // a handler that takes no longer is not timed every time
-	maxBlind = 8                     // operations handled between two looks at the clock
-)
-
 // operations handles a batch, as long as the peer lives. A panic costs its
-// operation alone. Looking at the clock costs a tenth of a small operation, so
-// while handlers are quick it is done less often.
-func (sh *shell) operations(b *batch) {
+// operation alone.
+func (sh *shell) operations(b *inbox.Batch[Operation]) {
 	observe := sh.p.home.cfg.Observe
-	now := sh.work()
-	stride, left := 1, 1
-	for b.next < len(b.ops) && !sh.p.closing.Load() {
-		op := &b.ops[b.next]
-		b.next++
+	now := sh.p.home.now()
+	sh.pace.Batch(now)
+	for !sh.p.closing.Load() {
+		op := b.Next()
+		if op == nil {
+			return
+		}
 		panicked := sh.operation(op)
-		if left--; left > 0 {
+		if !sh.pace.Look() && observe == nil {
 			continue
 		}
 		var took time.Duration
-		now, took = sh.worked(now)
-		switch {
-		case observe != nil:
-			sh.observe(Observation{Code: op.Code, Took: took, Answered: op.answered, Result: op.result, Panicked: panicked})
-		case took > quick:
-			stride = 1
-		default:
-			stride = min(2*stride, maxBlind)
+		if now, took = sh.worked(now); observe != nil {
+			result, answered := op.question.Answered()
+			sh.observe(Observation{Code: op.Code, Took: took, Answered: answered, Result: result, Panicked: panicked})
 		}
-		left = stride
 	}
 }
 
@@ -186,7 +172,7 @@ func (sh *shell) operation(op *Operation) (panicked bool) {
 	}()
 	sh.ctx.message = op
 	sh.p.home.handle(&sh.ctx, op)
-	if op.request != 0 && !op.answered && op.later == nil {
+	if op.question.Open() {
 		op.Fail(wire.ResultUnanswered, "the server did not answer") // an error says that the session is over
 	}
 	return false

@@ -18,7 +18,7 @@ type Stats struct {
 }
 
 type counters struct {
-	opened, ended, panics, limited, dropped, slow, timeout, lost, protocol atomic.Uint64
+	opened, ended, panics, limited, slow, timeout, lost, protocol atomic.Uint64
 }
 
 func (c *counters) closed(why *CloseError) {
@@ -39,7 +39,7 @@ func (c *counters) closed(why *CloseError) {
 func (p *Peers) Stats() Stats {
 	c := &p.stats
 	return Stats{
-		Opened: c.opened.Load(), Closed: c.ended.Load(), Panics: c.panics.Load(), Limited: c.limited.Load(), Dropped: c.dropped.Load(),
+		Opened: c.opened.Load(), Closed: c.ended.Load(), Panics: c.panics.Load(), Limited: c.limited.Load(), Dropped: p.shelf.Dropped.Load(),
 		Slow: c.slow.Load(), Timeout: c.timeout.Load(), Lost: c.lost.Load(), Protocol: c.protocol.Load(),
 	}
 }

@@ -28,6 +28,8 @@ import (
 //	Budget           int64         // bytes of all queues of the process; a quarter of GOMEMLIMIT, else 1 GiB
 //	Rate             Rate          // messages from one connection; 5,000/s, bursts of 10,000
 //	Pace             Rate          // bytes that one session sends by UDP; 4 MiB/s, bursts of 256 KiB
+//	Relay            Rate          // packets that the server relays for one client to others; 256/s, bursts of 512
+//	RelayPace        Rate          // likewise bytes; 512 KiB/s, bursts of 1 MiB
 //
 // They hold for udp:// too, with these differences. A handshake by UDP has 9 s at
 // most, whatever HandshakeTimeout says; once it is over, failed or not, it counts

@@ -16,7 +16,7 @@ import (
 type conn struct {
 	// set once
 	l      *listener
-	nc     *net.TCPConn
+	nc     net.Conn
 	direct netip.AddrPort  // the other end of the socket
 	ctx    context.Context // of the handshake, all of it: its end closes the connection
 	cancel context.CancelFunc
@@ -36,12 +36,14 @@ var (
 
 // newConn counts a connection that the socket gave; false says that it had no
 // room and is closed.
-func (t *Transport) newConn(l *listener, nc *net.TCPConn) (*conn, bool) {
+func (t *Transport) newConn(l *listener, nc net.Conn) (*conn, bool) {
 	now := time.Now()
 	t.accepted.Add(1)
 	if !t.limit.accept(now) {
 		t.throttled.Add(1)
-		nc.SetLinger(0) // nothing was said: leave no socket in TIME_WAIT
+		if tc, ok := nc.(*net.TCPConn); ok {
+			tc.SetLinger(0) // nothing was said: leave no socket in TIME_WAIT
+		}
 		nc.Close()
 		return nil, false
 	}

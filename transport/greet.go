@@ -14,6 +14,10 @@ import (
 // greet does Hello and Welcome on a connection that is counted under entered,
 // and hands the session over.
 func (t *Transport) greet(ctx context.Context, sc *session.Conn, url string, entered netip.Addr) {
+	if t.proto.Take != nil {
+		t.arrive(ctx, &Arrival{Conn: sc, Listener: url, t: t, entered: entered})
+		return
+	}
 	who, features, err := t.hello(ctx, sc, url, 0)
 	t.limit.shook(entered)
 	if err != nil {

@@ -19,10 +19,11 @@ type listener struct {
 	// set once
 	t      *Transport
 	url    string
+	scheme string // without the protocol's part
 	path   string
 	http   bool
 	tls    *tls.Config // nil in plaintext
-	socket *net.TCPListener
+	socket net.Listener
 	ctx    context.Context // of every handshake; ends when the actor stops
 	cancel context.CancelFunc
 
@@ -59,7 +60,7 @@ func (l *listener) Receive(c *actor.Context) {
 func (l *listener) accept(serve func(*conn)) {
 	pause := time.Duration(0)
 	for {
-		nc, err := l.socket.AcceptTCP()
+		nc, err := l.socket.Accept()
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
@@ -109,13 +110,18 @@ func (l *listener) secure(c *conn) (*session.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if tc.ConnectionState().NegotiatedProtocol != ALPN {
-		return nil, errALPN
+	if err := l.t.checkALPN(tc); err != nil {
+		return nil, err
 	}
 	return session.NewConn(tc), nil
 }
 
-var errALPN = fmt.Errorf("transport: the client does not name %s in ALPN", ALPN)
+func (t *Transport) checkALPN(tc *tls.Conn) error {
+	if tc.ConnectionState().NegotiatedProtocol == t.proto.ALPN {
+		return nil
+	}
+	return fmt.Errorf("transport: who came does not name %s in ALPN", t.proto.ALPN)
+}
 
 func (t *Transport) broken(url string, remote netip.AddrPort, err error) {
 	if errors.Is(err, errThrottled) {

@@ -22,9 +22,11 @@ const proxied = "\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\xc0\x00\x02\x01\xc6\x33\
 
 func TestProxyProtocol(t *testing.T) {
 	t.Parallel()
-	limits := transport.Limits{HandshakeTimeout: time.Second, Linger: 200 * time.Millisecond}
+	limits := transport.Limits{Linger: 200 * time.Millisecond}
 	behind := transport.Config{Limits: limits, ProxyProtocol: true, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 	elsewhere := transport.Config{Limits: limits, ProxyProtocol: true, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
+	hasty := behind
+	hasty.Limits.HandshakeTimeout = time.Second
 	for _, scheme := range []string{"tcp", "tls", "ws", "wss"} {
 		t.Run(scheme, func(t *testing.T) {
 			t.Parallel()
@@ -50,13 +52,14 @@ func TestProxyProtocol(t *testing.T) {
 			if got := enter(t, h.Serve(t, elsewhere), "").Remote; !got.Addr().IsLoopback() {
 				t.Errorf("beside the proxy the client is %v", got)
 			}
+			strict := h.Serve(t, hasty)
 			for name, header := range map[string]string{
 				"none":   string(transporttest.Hello(t)),
 				"slow":   proxied[:20],
 				"silent": "",
 				"beside": strings.Repeat("x", 100),
 			} {
-				nc := h.Raw(t, s)
+				nc := h.Raw(t, strict)
 				begin := time.Now()
 				nc.SetDeadline(begin.Add(15 * time.Second))
 				io.WriteString(nc, header)

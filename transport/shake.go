@@ -127,8 +127,8 @@ func (s *shake) run() {
 	defer cancel()
 	tc := tls.Server(shakeConn{s.conn}, l.tls)
 	err := tc.HandshakeContext(ctx)
-	if err == nil && tc.ConnectionState().NegotiatedProtocol != ALPN {
-		err = errALPN
+	if err == nil {
+		err = t.checkALPN(tc)
 	}
 	if err != nil {
 		t.broken(l.url, s.key.addr, err)
@@ -137,6 +137,10 @@ func (s *shake) run() {
 		return
 	}
 	sc := session.NewConn(tc)
+	if t.proto.Take != nil {
+		s.refused = !t.arrive(ctx, &Arrival{Conn: sc, Listener: l.url, t: t, entered: s.key.addr.Addr(), shake: s})
+		return
+	}
 	who, _, err := t.hello(ctx, sc, l.url, packet.SuiteAES256GCM)
 	if err == nil {
 		err = s.welcome(ctx, sc, who)
@@ -148,12 +152,11 @@ func (s *shake) run() {
 	}
 }
 
-// welcome makes the session, which has nothing to do with the handshake's stream
-// any more, and tells the client how to speak in it.
-func (s *shake) welcome(ctx context.Context, sc *session.Conn, who Admitted) error {
+// open makes the session, which has nothing to do with the handshake's stream any
+// more, and what tells the client how to speak in it.
+func (s *shake) open(id wire.ID) (*session.Session, *wirepb.Datagrams, error) {
 	d, key := s.d, s.key // the link must not keep s
 	l := d.l
-	t := l.t
 	dg, cfg := newKeys(l.end.Reserve())
 	d.second(dg)
 	cfg.Remote, cfg.Source = key.addr, s.local
@@ -162,17 +165,27 @@ func (s *shake) welcome(ctx context.Context, sc *session.Conn, who Admitted) err
 	link, err := l.end.NewLink(cfg)
 	if err != nil { // of no secret that is random
 		l.end.Free(cfg.Self)
+		return nil, nil, err
+	}
+	return session.NewDatagram(id, link, l.t.env, true), dg, nil
+}
+
+// welcome makes the client's session and tells the client of it.
+func (s *shake) welcome(ctx context.Context, sc *session.Conn, who Admitted) error {
+	t, addr := s.d.l.t, s.key.addr
+	id, reply := who.Welcome()
+	ss, dg, err := s.open(id)
+	if err == nil {
+		if err = sc.Welcome(ctx, id, reply, t.env, dg); err != nil {
+			ss.GiveUp()
+			err = t.unwelcome(s.d.l.url, addr, err)
+		}
+	}
+	if err != nil {
 		who.Abandon()
 		return err
 	}
-	id, reply := who.Welcome()
-	ss := session.NewDatagram(id, link, t.env, true)
-	if err := sc.Welcome(ctx, id, reply, t.env, dg); err != nil {
-		who.Abandon()
-		ss.GiveUp()
-		return t.unwelcome(l.url, key.addr, err)
-	}
-	ss.OnEnd(func() { t.limit.leave(key.addr.Addr()) })
+	ss.OnEnd(func() { t.limit.leave(addr.Addr()) })
 	s.session.Store(ss)
 	t.admitted.Add(1)
 	who.Start(ss)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/troupe-go/troupe/actor"
@@ -23,7 +24,8 @@ type Transport struct {
 	// set once
 	sys   *actor.System
 	cfg   Config
-	admit Admit
+	admit Admit // nil with a Protocol
+	proto Protocol
 	env   *session.Env
 	limit *limiter
 	ref   actor.Ref
@@ -49,11 +51,16 @@ type Transport struct {
 // New starts a transport actor below the top actor of sys. admit decides on
 // every client that says Hello.
 func New(sys *actor.System, cfg Config, admit Admit) (*Transport, error) {
+	return start(sys, cfg, &Transport{admit: admit, proto: Protocol{ALPN: ALPN, Subprotocol: session.Subprotocol, Control: tuneSocket}})
+}
+
+func start(sys *actor.System, cfg Config, t *Transport) (*Transport, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	t := &Transport{sys: sys, cfg: cfg, admit: admit, env: session.NewEnv(cfg.Limits), limit: newLimiter(cfg), started: make(chan struct{}), over: make(chan struct{})}
+	t.sys, t.cfg, t.env, t.limit = sys, cfg, session.NewEnv(cfg.Limits), newLimiter(cfg)
+	t.started, t.over = make(chan struct{}), make(chan struct{})
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	t.ref = sys.Spawn(actor.Props{Name: "transport"}, func() actor.Behavior { return actor.Func(t.receive) })
 	select {
@@ -89,47 +96,89 @@ func (t *Transport) receive(c *actor.Context) {
 // the socket: stopping that closes it, one for UDP when the last of its sessions
 // has ended.
 func (t *Transport) Listen(rawURL string) (netip.AddrPort, actor.Ref, error) {
-	u, err := url.Parse(rawURL)
-	if err == nil && u.Scheme == "" || !strings.Contains(rawURL, "://") {
-		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %s: want scheme://host:port, such as tls://:4530", rawURL)
-	}
+	u, err := t.parse(rawURL)
 	if err != nil {
-		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %w", err)
+		return netip.AddrPort{}, actor.Ref{}, err
 	}
-	l := &listener{t: t, url: rawURL, path: u.Path, started: make(chan struct{})}
-	switch u.Scheme {
-	case "udp":
+	if u.Scheme == "udp" {
 		return t.listenUDP(rawURL, u)
-	case "tcp", "ws":
-		l.http = u.Scheme == "ws"
-		if err := t.checkPlaintext(u); err != nil {
-			return netip.AddrPort{}, actor.Ref{}, err
-		}
-	case "tls", "wss":
-		l.http = u.Scheme == "wss"
-		if l.tls, err = t.tlsConfig(l.http); err != nil {
-			return netip.AddrPort{}, actor.Ref{}, err
-		}
-	default:
-		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %s: the schemes are tcp, tls, ws, wss and udp", rawURL)
 	}
-	if u.Port() == "" || !l.http && u.Path != "" {
-		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %s: want scheme://host:port, with a path for ws and wss only", rawURL)
+	l, err := t.newListener(rawURL, u)
+	if err != nil {
+		return netip.AddrPort{}, actor.Ref{}, err
 	}
-	socket, err := listenTCP(u.Host)
+	socket, err := listenTCP(u.Host, t.proto.Control)
 	if err != nil {
 		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %s: %w", rawURL, err)
 	}
+	return t.listen(l, socket)
+}
+
+// ListenOn serves streams on a socket of the caller's, which it takes over.
+// rawURL says how, and is what Hello.Listener says; it is not for UDP.
+func (t *Transport) ListenOn(rawURL string, socket net.Listener) (netip.AddrPort, actor.Ref, error) {
+	u, err := t.parse(rawURL)
+	if err == nil && u.Scheme == "udp" {
+		err = fmt.Errorf("transport: %s: the socket is for streams", rawURL)
+	}
+	var l *listener
+	if err == nil {
+		l, err = t.newListener(rawURL, u)
+	}
+	if err != nil {
+		socket.Close()
+		return netip.AddrPort{}, actor.Ref{}, err
+	}
+	return t.listen(l, socket)
+}
+
+// parse judges a URL, and takes from its scheme what is the protocol's.
+func (t *Transport) parse(rawURL string) (*url.URL, error) {
+	u, err := url.Parse(rawURL)
+	if err == nil && u.Scheme == "" || !strings.Contains(rawURL, "://") {
+		return nil, fmt.Errorf("transport: %s: want scheme://host:port, such as %stls://:4530", rawURL, t.proto.Scheme)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("transport: %w", err)
+	}
+	if u.Scheme, err = t.proto.scheme(u.Scheme); err != nil {
+		return nil, fmt.Errorf("transport: %s: %w", rawURL, err)
+	}
+	return u, nil
+}
+
+// newListener makes what serves streams as a URL says.
+func (t *Transport) newListener(rawURL string, u *url.URL) (*listener, error) {
+	l := &listener{t: t, url: rawURL, scheme: u.Scheme, path: u.Path, started: make(chan struct{})}
+	var err error
+	switch u.Scheme {
+	case "tcp", "ws":
+		l.http = u.Scheme == "ws"
+		err = t.checkPlaintext(u)
+	case "tls", "wss":
+		l.http = u.Scheme == "wss"
+		l.tls, err = t.tlsConfig(l.http)
+	default:
+		err = fmt.Errorf("transport: %s: %w", rawURL, t.proto.schemes())
+	}
+	if err == nil && (u.Port() == "" || !l.http && u.Path != "") {
+		err = fmt.Errorf("transport: %s: want scheme://host:port, with a path for ws and wss only", rawURL)
+	}
+	return l, err
+}
+
+// listen starts a listener, which owns the socket.
+func (t *Transport) listen(l *listener, socket net.Listener) (netip.AddrPort, actor.Ref, error) {
 	l.socket = socket
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	// Not a NeverBlocks actor: it waits for its goroutines when it stops.
-	ref := t.sys.SpawnUnder(t.ref, actor.Props{Name: "listener-" + u.Scheme}, func() actor.Behavior { return l })
+	ref := t.sys.SpawnUnder(t.ref, actor.Props{Name: "listener-" + l.scheme}, func() actor.Behavior { return l })
 	select {
 	case <-l.started:
 	case <-ref.Done(): // the transport stopped first: the actor that would close the socket never was
 		l.cancel()
 		socket.Close()
-		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %s: %w", rawURL, net.ErrClosed)
+		return netip.AddrPort{}, actor.Ref{}, fmt.Errorf("transport: %s: %w", l.url, net.ErrClosed)
 	}
 	return session.AddrPort(socket.Addr()), ref, nil
 }
@@ -141,11 +190,11 @@ func (t *Transport) checkPlaintext(u *url.URL) error {
 		return nil
 	}
 	if t.cfg.AllowPlaintext {
-		t.cfg.Logger.Warn("plaintext: anyone on the way can read and write along", slog.String("listener", u.Redacted()))
+		t.cfg.Logger.Warn("plaintext: anyone on the way can read and write along", slog.String("listener", t.proto.Scheme+u.Redacted()))
 		return nil
 	}
-	return fmt.Errorf("transport: %s is plaintext and not only for this machine: name localhost, use %s, or set AllowPlaintext",
-		u, map[string]string{"tcp": "tls://", "ws": "wss://"}[u.Scheme])
+	return fmt.Errorf("transport: %s%s is plaintext and not only for this machine: name localhost, use %s%s, or set AllowPlaintext",
+		t.proto.Scheme, u.Redacted(), t.proto.Scheme, map[string]string{"tcp": "tls://", "ws": "wss://"}[u.Scheme])
 }
 
 // tlsConfig is that of Config, or one with a development certificate, for
@@ -168,12 +217,15 @@ func (t *Transport) tlsConfig(http bool) (*tls.Config, error) {
 		t.secure = secure
 	}
 	secure := t.secure.Clone()
-	secure.NextProtos = []string{ALPN}
+	secure.NextProtos = []string{t.proto.ALPN}
 	if http {
 		secure.NextProtos = []string{"http/1.1"}
 	}
 	return secure, nil
 }
+
+// Env is what the sessions share; for Troupe's own layers.
+func (t *Transport) Env() *session.Env { return t.env }
 
 // Ref refers to the transport's actor: stopping it closes all listeners, and no
 // session that has been handed over.
@@ -259,11 +311,7 @@ func (t *Transport) blame(url string, remote netip.AddrPort, err error) {
 	}
 }
 
-func listenTCP(host string) (*net.TCPListener, error) {
-	lc := net.ListenConfig{KeepAlive: -1, Control: tuneSocket} // pings keep sessions alive
-	l, err := lc.Listen(context.Background(), "tcp", host)
-	if err != nil {
-		return nil, err
-	}
-	return l.(*net.TCPListener), nil
+func listenTCP(host string, control func(network, address string, c syscall.RawConn) error) (net.Listener, error) {
+	lc := net.ListenConfig{KeepAlive: -1, Control: control} // pings keep sessions alive
+	return lc.Listen(context.Background(), "tcp", host)
 }

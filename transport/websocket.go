@@ -64,13 +64,13 @@ func (t *Transport) acceptWebSocket(w http.ResponseWriter, r *http.Request, secu
 		http.Error(w, why, http.StatusForbidden)
 		return nil, false
 	}
-	if !offers(r, session.Subprotocol) {
+	if !offers(r, t.proto.Subprotocol) {
 		t.refused.Add(1)
-		http.Error(w, "want the WebSocket subprotocol "+session.Subprotocol, http.StatusBadRequest)
+		http.Error(w, "want the WebSocket subprotocol "+t.proto.Subprotocol, http.StatusBadRequest)
 		return nil, false
 	}
 	sc, err := session.AcceptWebSocket(w, r, websocket.AcceptOptions{
-		Subprotocols:       []string{session.Subprotocol},
+		Subprotocols:       []string{t.proto.Subprotocol},
 		InsecureSkipVerify: true, // foreign has looked already, by more rules
 		CompressionMode:    websocket.CompressionDisabled,
 	}, localOf(r), remote)

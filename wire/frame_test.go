@@ -114,7 +114,8 @@ func TestFlipped(t *testing.T) {
 func known(k Kind) bool {
 	switch k {
 	case KindHello, KindWelcome, KindRefuse, KindClose, KindPath, KindDatagrams, KindAttach, KindGroupEntry, KindGroupSet,
-		KindPair, KindUnpair, KindCandidates, KindPunch, KindPairPath:
+		KindPair, KindUnpair, KindCandidates, KindPunch, KindPairPath, KindHint,
+		KindLinkHello, KindLinkWelcome, KindConfirm:
 		return true
 	}
 	return newMessage(k) != nil

@@ -94,18 +94,22 @@ func FuzzGroupMessage(f *testing.F) { fuzzHot(f, KindGroupMessage) }
 func FuzzGroupSend(f *testing.F)    { fuzzHot(f, KindGroupSend) }
 func FuzzGroupAck(f *testing.F)     { fuzzHot(f, KindGroupAck) }
 
-func FuzzHello(f *testing.F)      { fuzzCold(f, KindHello) }
-func FuzzWelcome(f *testing.F)    { fuzzCold(f, KindWelcome) }
-func FuzzRefuse(f *testing.F)     { fuzzCold(f, KindRefuse) }
-func FuzzClose(f *testing.F)      { fuzzCold(f, KindClose) }
-func FuzzPath(f *testing.F)       { fuzzCold(f, KindPath) }
-func FuzzDatagrams(f *testing.F)  { fuzzCold(f, KindDatagrams) }
-func FuzzPair(f *testing.F)       { fuzzCold(f, KindPair) }
-func FuzzCandidates(f *testing.F) { fuzzCold(f, KindCandidates) }
-func FuzzPunch(f *testing.F)      { fuzzCold(f, KindPunch) }
-func FuzzPairPath(f *testing.F)   { fuzzCold(f, KindPairPath) }
-func FuzzGroupEntry(f *testing.F) { fuzzCold(f, KindGroupEntry) }
-func FuzzGroupSet(f *testing.F)   { fuzzCold(f, KindGroupSet) }
+func FuzzHello(f *testing.F)       { fuzzCold(f, KindHello) }
+func FuzzWelcome(f *testing.F)     { fuzzCold(f, KindWelcome) }
+func FuzzRefuse(f *testing.F)      { fuzzCold(f, KindRefuse) }
+func FuzzClose(f *testing.F)       { fuzzCold(f, KindClose) }
+func FuzzPath(f *testing.F)        { fuzzCold(f, KindPath) }
+func FuzzDatagrams(f *testing.F)   { fuzzCold(f, KindDatagrams) }
+func FuzzPair(f *testing.F)        { fuzzCold(f, KindPair) }
+func FuzzCandidates(f *testing.F)  { fuzzCold(f, KindCandidates) }
+func FuzzPunch(f *testing.F)       { fuzzCold(f, KindPunch) }
+func FuzzPairPath(f *testing.F)    { fuzzCold(f, KindPairPath) }
+func FuzzHint(f *testing.F)        { fuzzCold(f, KindHint) }
+func FuzzLinkHello(f *testing.F)   { fuzzCold(f, KindLinkHello) }
+func FuzzLinkWelcome(f *testing.F) { fuzzCold(f, KindLinkWelcome) }
+func FuzzConfirm(f *testing.F)     { fuzzCold(f, KindConfirm) }
+func FuzzGroupEntry(f *testing.F)  { fuzzCold(f, KindGroupEntry) }
+func FuzzGroupSet(f *testing.F)    { fuzzCold(f, KindGroupSet) }
 
 // FuzzFrame splits frames at every point: a reader that gets them in two parts
 // comes to the same result, and never to one too early.

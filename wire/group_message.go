@@ -12,6 +12,7 @@ import "math"
 //	10 position uint64    in the group's log; 0 when it has none
 //	11 sender   fixed64   stamped by the server
 //	12 epoch    uint64    the position at which the sender joined
+//	13 sequence uint32    the sender's count of its sequenced messages; 0: it does not count
 type GroupMessage struct {
 	Code     uint16
 	Delivery Delivery
@@ -20,13 +21,14 @@ type GroupMessage struct {
 	Position uint64
 	Sender   ID
 	Epoch    uint64
+	Sequence uint32
 }
 
 // Size returns the bytes that Append appends.
 func (m *GroupMessage) Size() int {
 	return sizeVarint(uint64(m.Code)) + m.Body.size() + sizeVarint(uint64(m.Delivery)) +
 		sizeFixed64(uint64(m.Group)) + sizeVarint(m.Position) +
-		sizeFixed64(uint64(m.Sender)) + sizeVarint(m.Epoch)
+		sizeFixed64(uint64(m.Sender)) + sizeVarint(m.Epoch) + sizeVarint(uint64(m.Sequence))
 }
 
 // Append appends the encoded message.
@@ -37,7 +39,8 @@ func (m *GroupMessage) Append(b []byte) []byte {
 	b = appendFixed64(b, fieldGroup, uint64(m.Group))
 	b = appendVarint(b, fieldPosition, m.Position)
 	b = appendFixed64(b, fieldSender, uint64(m.Sender))
-	return appendVarint(b, fieldEpoch, m.Epoch)
+	b = appendVarint(b, fieldEpoch, m.Epoch)
+	return appendVarint(b, fieldSequence, uint64(m.Sequence))
 }
 
 // AppendFrame appends the message as a frame.
@@ -65,6 +68,8 @@ func (m *GroupMessage) Parse(b []byte) error {
 			m.Sender = ID(f.fixed64())
 		case fieldEpoch:
 			m.Epoch = f.uint(math.MaxUint64)
+		case fieldSequence:
+			m.Sequence = uint32(f.uint(math.MaxUint32))
 		default:
 			body.read(&f, &m.Body)
 		}

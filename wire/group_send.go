@@ -1,6 +1,10 @@
 package wire
 
-import "google.golang.org/protobuf/encoding/protowire"
+import (
+	"math"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
 
 // The field numbers of the group messages.
 const (
@@ -9,31 +13,38 @@ const (
 	fieldPosition = 10
 	fieldSender   = 11
 	fieldEpoch    = 12
+	fieldSequence = 13
+	fieldExcept   = 14
 )
 
-// maxTargets is how many members GroupSend.To may name.
+// maxTargets is how many members GroupSend.To, or Except, may name.
 const maxTargets = 4096
 
 // GroupSend is a member's message to its group, on its way to the server.
 //
-//	1 code     uint32            at most 65535
-//	3 payload  bytes
-//	4 params   Params
-//	5 delivery uint32            see Delivery
-//	8 group    fixed64
-//	9 to       repeated fixed64  at most 256 in what a server takes; none is every member
+//	1  code     uint32            at most 65535
+//	3  payload  bytes
+//	4  params   Params
+//	5  delivery uint32            see Delivery
+//	8  group    fixed64
+//	9  to       repeated fixed64  at most 256 in what a server takes; none is every member
+//	13 sequence uint32            of a sequenced message, as in GroupMessage
+//	14 except   repeated fixed64  with no to: members that have it already, at most 64
 type GroupSend struct {
 	Code     uint16
 	Delivery Delivery
 	Body
-	Group ID
-	To    IDs
+	Group    ID
+	To       IDs
+	Sequence uint32
+	Except   IDs
 }
 
 // Size returns the bytes that Append appends.
 func (m *GroupSend) Size() int {
 	return sizeVarint(uint64(m.Code)) + m.Body.size() + sizeVarint(uint64(m.Delivery)) +
-		sizeFixed64(uint64(m.Group)) + sizeBytes(len(m.To.raw))
+		sizeFixed64(uint64(m.Group)) + sizeBytes(len(m.To.raw)) +
+		sizeVarint(uint64(m.Sequence)) + sizeBytes(len(m.Except.raw))
 }
 
 // Append appends the encoded message.
@@ -42,7 +53,9 @@ func (m *GroupSend) Append(b []byte) []byte {
 	b = m.Body.append(b)
 	b = appendVarint(b, fieldDelivery, uint64(m.Delivery))
 	b = appendFixed64(b, fieldGroup, uint64(m.Group))
-	return appendBytes(b, fieldTo, m.To.raw)
+	b = appendBytes(b, fieldTo, m.To.raw)
+	b = appendVarint(b, fieldSequence, uint64(m.Sequence))
+	return appendBytes(b, fieldExcept, m.Except.raw)
 }
 
 // AppendFrame appends the message as a frame.
@@ -50,7 +63,7 @@ func (m *GroupSend) AppendFrame(b []byte) []byte {
 	return m.Append(AppendHeader(b, KindGroupSend, m.Size()))
 }
 
-// Parse sets all fields of m from b. Params, Payload and To are views of b.
+// Parse sets all fields of m from b. Params, Payload, To and Except are views of b.
 // After an error, which wraps [ErrMessage], m is zero.
 func (m *GroupSend) Parse(b []byte) error {
 	*m = GroupSend{}
@@ -66,6 +79,10 @@ func (m *GroupSend) Parse(b []byte) error {
 			m.Group = ID(f.fixed64())
 		case fieldTo:
 			m.To = f.ids(m.To)
+		case fieldSequence:
+			m.Sequence = uint32(f.uint(math.MaxUint32))
+		case fieldExcept:
+			m.Except = f.ids(m.Except)
 		default:
 			body.read(&f, &m.Body)
 		}

@@ -38,6 +38,11 @@ const (
 	KindCandidates Kind = 23 // Candidates, client to server
 	KindPunch      Kind = 24 // Punch, server to client
 	KindPairPath   Kind = 25 // PairPath, client to server
+	KindHint       Kind = 26 // Hint, client to server
+
+	KindLinkHello   Kind = 32 // LinkHello, between servers: the dialler's first frame
+	KindLinkWelcome Kind = 33 // LinkWelcome, between servers: the answer
+	KindConfirm     Kind = 34 // Confirm, between servers
 )
 
 // Skippable reports whether a receiver that does not know k skips the frame
@@ -95,6 +100,14 @@ func (k Kind) String() string {
 		return "punch"
 	case KindPairPath:
 		return "pair path"
+	case KindHint:
+		return "hint"
+	case KindLinkHello:
+		return "link hello"
+	case KindLinkWelcome:
+		return "link welcome"
+	case KindConfirm:
+		return "confirm"
 	}
 	return "kind " + strconv.Itoa(int(k))
 }

@@ -56,16 +56,19 @@ func pbMessage(m message) proto.Message {
 		return &pb.Event{Code: uint32(m.Code), Payload: m.Payload,
 			Params: m.Params.PB().GetParams(), Delivery: uint32(m.Delivery)}
 	case *GroupSend:
-		var to []uint64
+		var to, except []uint64
 		for id := range m.To.All() {
 			to = append(to, uint64(id))
 		}
+		for id := range m.Except.All() {
+			except = append(except, uint64(id))
+		}
 		return &pb.GroupSend{Code: uint32(m.Code), Payload: m.Payload, Params: m.Params.PB().GetParams(),
-			Delivery: uint32(m.Delivery), Group: uint64(m.Group), To: to}
+			Delivery: uint32(m.Delivery), Group: uint64(m.Group), To: to, Sequence: m.Sequence, Except: except}
 	case *GroupMessage:
 		return &pb.GroupMessage{Code: uint32(m.Code), Payload: m.Payload, Params: m.Params.PB().GetParams(),
 			Delivery: uint32(m.Delivery), Group: uint64(m.Group), Position: m.Position,
-			Sender: uint64(m.Sender), Epoch: m.Epoch}
+			Sender: uint64(m.Sender), Epoch: m.Epoch, Sequence: m.Sequence}
 	case *GroupAck:
 		return &pb.GroupAck{Group: uint64(m.Group), Position: m.Position}
 	}

@@ -124,6 +124,8 @@ func refused() []refusal {
 		{"text as varint", response, "a known field with another wire type", vint(fieldText, 1)},
 		{"group as varint", KindGroupSend, "a known field with another wire type", vint(fieldGroup, 1)},
 		{"to as varint", KindGroupSend, "a known field with another wire type", vint(fieldTo, 1)},
+		{"except as varint", KindGroupSend, "a known field with another wire type", vint(fieldExcept, 1)},
+		{"sequence as fixed64", KindGroupMessage, "a known field with another wire type", fix64(fieldSequence, 1)},
 		{"position as fixed64", KindGroupMessage, "a known field with another wire type", fix64(fieldPosition, 1)},
 		{"ack position as bytes", KindGroupAck, "a known field with another wire type", blob(2)},
 		{"time as fixed64", KindPing, "a known field with another wire type", fix64(1, 1)},
@@ -132,12 +134,14 @@ func refused() []refusal {
 		// Ranges.
 		{"code 65536", event, "codes end at 65535", vint(fieldCode, 1<<16)},
 		{"request 2^32", operation, "a uint32 ends at 2^32-1", vint(fieldRequest, 1<<32)},
+		{"sequence 2^32", KindGroupSend, "a uint32 ends at 2^32-1", vint(fieldSequence, 1<<32)},
 		{"delivery 2^32", event, "a uint32 ends at 2^32-1", vint(fieldDelivery, 1<<32)},
 		{"delivery class 3", event, "there are three delivery classes", vint(fieldDelivery, 3)},
 		{"result of 33 bits", response, "a sint32 has 32 bits", vint(fieldResult, 1<<32)},
 		{"text not UTF-8", response, "text is UTF-8", blob(fieldText, []byte{0xff})},
 		{"to of 9 bytes", KindGroupSend, "ids have 8 bytes", blob(fieldTo, make([]byte, 9))},
 		{"to of 4097", KindGroupSend, "at most 4096 members can be named", blob(fieldTo, make([]byte, 8*4097))},
+		{"except of 4097", KindGroupSend, "at most 4096 members can be named", blob(fieldExcept, make([]byte, 8*4097))},
 
 		// Params.
 		{"key 256", event, "keys end at 255", param(256)},
@@ -266,9 +270,9 @@ func fill(m message) {
 	case *Event:
 		*m = Event{1, Unreliable, body}
 	case *GroupSend:
-		*m = GroupSend{1, Unreliable, body, testGroup, MakeIDs(testPeer)}
+		*m = GroupSend{1, Unreliable, body, testGroup, MakeIDs(testPeer), 3, MakeIDs(testOther)}
 	case *GroupMessage:
-		*m = GroupMessage{1, Unreliable, body, testGroup, 1, testPeer, 2}
+		*m = GroupMessage{1, Unreliable, body, testGroup, 1, testPeer, 2, 3}
 	case *GroupAck:
 		*m = GroupAck{testGroup, 1}
 	}

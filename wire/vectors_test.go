@@ -124,11 +124,23 @@ func hotVectors() []vector {
 				To: []uint64{uint64(testPeer), uint64(testOther)}},
 			msg: &GroupSend{Code: 9, Delivery: Unreliable, Body: Body{Params: P(1, "hi")}, Group: testGroup,
 				To: MakeIDs(testPeer, testOther)}},
+		{name: "group send to the rest", kind: KindGroupSend, hex: "29 12 08091a02676f2882801c410b0a00000000010068ac0272100d0c0000000001000f0e000000000100",
+			pb: &pb.GroupSend{Code: 9, Payload: []byte("go"), Delivery: 0x0007_0002, Group: uint64(testGroup),
+				Sequence: 300, Except: []uint64{uint64(testPeer), uint64(testOther)}},
+			msg: &GroupSend{Code: 9, Delivery: Sequenced(7), Body: Text("go"), Group: testGroup,
+				Sequence: 300, Except: MakeIDs(testPeer, testOther)},
+			about: "the members left out have got it past the server"},
 		{name: "group message", kind: KindGroupMessage, hex: "2a 11 08091a02676f220808011204420268692804410b0a000000000100508201590d0c0000000001006005",
 			pb: &pb.GroupMessage{Code: 9, Payload: []byte("go"), Params: one.Params, Delivery: 4,
 				Group: uint64(testGroup), Position: 130, Sender: uint64(testPeer), Epoch: 5},
 			msg: &GroupMessage{Code: 9, Delivery: Reliable.On(1), Body: Body{Payload: []byte("go"), Params: P(1, "hi")},
 				Group: testGroup, Position: 130, Sender: testPeer, Epoch: 5}},
+		{name: "group message sequenced", kind: KindGroupMessage, hex: "22 11 08091a02676f2882801c410b0a000000000100590d0c000000000100600568ac02",
+			pb: &pb.GroupMessage{Code: 9, Payload: []byte("go"), Delivery: 0x0007_0002,
+				Group: uint64(testGroup), Sender: uint64(testPeer), Epoch: 5, Sequence: 300},
+			msg: &GroupMessage{Code: 9, Delivery: Sequenced(7), Body: Text("go"),
+				Group: testGroup, Sender: testPeer, Epoch: 5, Sequence: 300},
+			about: "older ones of the sender, channel and key that come later are dropped"},
 		{name: "group message of the server", kind: KindGroupMessage, hex: "15 11 0809410b0a000000000100590100000000000000",
 			pb:    &pb.GroupMessage{Code: 9, Group: uint64(testGroup), Sender: 1},
 			msg:   &GroupMessage{Code: 9, Group: testGroup, Sender: Server},
@@ -173,6 +185,17 @@ func coldVectors() []vector {
 		{name: "group entry properties", kind: KindGroupEntry, hex: "2a 10 090b0a000000000100100a321c0a112209080112054203726564220408021200110d0c000000000100",
 			pb: &pb.GroupEntry{Group: uint64(testGroup), Position: 10, Entry: &pb.GroupEntry_Properties{Properties: &pb.Properties{
 				Set: set, By: uint64(testPeer)}}}},
+		{name: "link hello", kind: KindLinkHello, hex: "57 20 08011204636861741a0667616d652d3122066d61737465722900002a36fe9c9717310700a0d8855734163903002a36fe9c9717410200a0d8855734164a04696e69745101000000000000005a0974726f7570652d676f",
+			pb: &pb.LinkHello{Version: Version, App: "chat", From: "game-1", To: "master", Incarnation: 1_700_000_000_000_000_000,
+				Generation: 1_600_000_000_000_000_007, Dial: 1_700_000_000_000_000_003, Over: 1_600_000_000_000_000_002,
+				Payload: []byte("init"), Features: 1, Sdk: "troupe-go"}},
+		{name: "link hello smallest", kind: KindLinkHello, hex: "1b 20 08011a0161220162290100000000000000390200000000000000",
+			pb: &pb.LinkHello{Version: Version, From: "a", To: "b", Incarnation: 1, Dial: 2}},
+		{name: "link welcome", kind: KindLinkWelcome, hex: "28 21 0a066d6173746572110000a0d885573416190800a0d88557341622026f6b290100000000000000",
+			pb: &pb.LinkWelcome{From: "master", Incarnation: 1_600_000_000_000_000_000, Generation: 1_600_000_000_000_000_008,
+				Reply: []byte("ok"), Features: 1}},
+		{name: "link welcome without a generation", kind: KindLinkWelcome, hex: "0d 21 0a0162110100000000000000", pb: &pb.LinkWelcome{From: "b", Incarnation: 1}},
+		{name: "confirm", kind: KindConfirm, hex: "0a 22 090800a0d885573416", pb: &pb.Confirm{Generation: 1_600_000_000_000_000_008}},
 		{name: "group set", kind: KindGroupSet, hex: "27 14 090b0a00000000010010031a1122090801120542037265642204080212002206220408011200",
 			pb: &pb.GroupSet{Group: uint64(testGroup), Request: 3, Set: set, Expect: pbParams(1, pbNull())}},
 	}
@@ -401,6 +424,14 @@ func newGenerated(k Kind) proto.Message {
 		return new(pb.Punch)
 	case KindPairPath:
 		return new(pb.PairPath)
+	case KindHint:
+		return new(pb.Hint)
+	case KindLinkHello:
+		return new(pb.LinkHello)
+	case KindLinkWelcome:
+		return new(pb.LinkWelcome)
+	case KindConfirm:
+		return new(pb.Confirm)
 	}
 	panic("no message of kind " + k.String())
 }

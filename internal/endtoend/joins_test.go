@@ -163,15 +163,19 @@ func joinsUnderLoss(t *testing.T, seed uint64) {
 		if o.ready != 1 || o.ended != 1 {
 			t.Errorf("the owner was told of %d Readys and %d ends", o.ready, o.ended)
 		}
-		var all []*stint
+		var all [][]string
 		for i := range told {
 			told[i].mu.Lock()
-			all = append(all, told[i].all...)
+			for _, s := range told[i].all {
+				s.mu.Lock()
+				all = append(all, slices.Clone(s.log))
+				s.mu.Unlock()
+			}
 			told[i].mu.Unlock()
 		}
 		for i, a := range all {
 			for _, b := range all[:i] {
-				agree(t, a.log, b.log)
+				agree(t, a, b)
 			}
 		}
 		t.Logf("results %v", o.results)

@@ -150,15 +150,16 @@ func TestPairsWhenUDPDies(t *testing.T) {
 }
 
 // A client that changes its socket goes on by the relay at once: what it sends the
-// direct way does not arrive there any more. A NAT that gives it another port
-// tells nobody; the server sees it, and the direct path is another one soon.
+// direct way does not arrive there any more (a message that it sends at that very
+// moment is lost with the old socket, and sent once more). A NAT that gives it
+// another port tells nobody; the server sees it, and the direct path is another one soon.
 func TestPairsOnTheMove(t *testing.T) {
 	for name, tt := range map[string]struct {
 		move  func(a *friend) error
 		stall time.Duration // of what the one that moves sends
 		found time.Duration // until there is another direct path
 	}{
-		"another socket":  {func(a *friend) error { return a.c.Rebind(context.Background()) }, 80 * time.Millisecond, 500 * time.Millisecond},
+		"another socket":  {func(a *friend) error { return a.c.Rebind(context.Background()) }, 120 * time.Millisecond, 500 * time.Millisecond},
 		"another mapping": {func(a *friend) error { a.at.router.Rebind(); return nil }, 400 * time.Millisecond, 1500 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {

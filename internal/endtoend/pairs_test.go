@@ -21,9 +21,10 @@ type friend struct {
 
 	mu    sync.Mutex
 	g     *client.Group
-	got   map[wire.ID][]int
-	last  time.Time     // something came
-	worst time.Duration // between two messages
+	got   map[wire.ID][]int // reliable
+	lossy map[wire.ID][]int // others
+	last  time.Time         // something reliable came
+	worst time.Duration     // between two of these
 	paths []client.Path
 }
 
@@ -34,12 +35,25 @@ func (f *friend) enter(g *client.Group) {
 	g.OnMessage = func(m client.Member, e wire.Event) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
+		n := int(binary.BigEndian.Uint32(e.Payload))
 		if e.Delivery.Class() == wire.ClassReliable {
-			f.got[m.ID] = append(f.got[m.ID], int(binary.BigEndian.Uint32(e.Payload)))
+			f.got[m.ID] = append(f.got[m.ID], n)
 			f.worst = max(f.worst, time.Since(f.last))
 			f.last = time.Now()
+			return
 		}
+		if f.lossy == nil {
+			f.lossy = make(map[wire.ID][]int)
+		}
+		f.lossy[m.ID] = append(f.lossy[m.ID], n)
 	}
+}
+
+// overheard is what has come of a member's messages that are not reliable.
+func (f *friend) overheard(id wire.ID) []int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]int(nil), f.lossy[id]...)
 }
 
 func (f *friend) heard(id wire.ID) []int {

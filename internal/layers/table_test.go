@@ -14,23 +14,27 @@ var layers = []layer{
 	{path: "internal/reliable"},
 	{path: "internal/handshake"},
 	{path: "internal/link", tests: []string{"internal/simnet"}},
+	{path: "internal/arbiter"},
 	{path: "internal/simnet"}, // for tests
 	{path: "internal/session", imports: []string{"wire", "internal/packet", "internal/udp", "internal/reliable", "internal/link"}, tests: []string{"internal/simnet"}},
-	{path: "client", imports: []string{"wire", "internal/session", "internal/packet", "internal/udp", "internal/handshake", "internal/link"}, tests: []string{"internal/simnet"}},
+	{path: "internal/knock", imports: []string{"wire", "internal/session", "internal/packet", "internal/udp", "internal/handshake"}},
+	{path: "client", imports: []string{"wire", "internal/session", "internal/packet", "internal/udp", "internal/handshake", "internal/knock", "internal/link"}, tests: []string{"internal/simnet"}},
 
 	{path: "actor"},
+	{path: "internal/inbox", imports: []string{"wire", "internal/session", "actor"}, tests: []string{"internal/reliable"}},
 	{path: "transport", imports: []string{"wire", "internal/session", "internal/packet", "internal/udp", "internal/handshake", "actor"}, tests: []string{"client", "internal/simnet", "internal/reliable"}},
-	{path: "peers", imports: []string{"wire", "internal/session", "actor", "transport"}, tests: []string{"client"}},
-	{path: "groups", imports: []string{"wire", "internal/packet", "internal/link", "internal/link", "internal/session", "actor", "transport", "peers"}, tests: []string{"client"}},
-	{path: "s2s", imports: []string{"wire", "internal/session", "actor", "transport", "peers"}},
+	{path: "peers", imports: []string{"wire", "internal/session", "internal/inbox", "actor", "transport"}, tests: []string{"client"}},
+	{path: "groups", imports: []string{"wire", "internal/packet", "internal/link", "internal/session", "actor", "transport", "peers"}, tests: []string{"client"}},
+	{path: "s2s", imports: []string{"wire", "internal/session", "internal/arbiter", "internal/inbox", "internal/knock", "actor", "transport"}, tests: []string{"internal/simnet"}},
 	{path: "", imports: []string{"wire", "internal/session", "actor", "transport", "peers", "groups", "s2s"}, tests: []string{"client"}},
 
 	{path: "samples", imports: public},
-	{path: "bench", imports: public},
+	{path: "bench", imports: append([]string{"internal/udp"}, public...)}, // its bare forwarder reads and writes as we do
 	{path: "internal/layers"},
 	{path: "internal/docs"},
-	{path: "internal/natlab", imports: []string{"wire", "client", "actor", "transport", "peers", "groups", ""}, tests: []string{"internal/reliable"}},
-	{path: "internal/endtoend", tests: append([]string{"internal/session", "internal/simnet"}, public...)},
+	{path: "internal/linklab", imports: []string{"wire", "s2s", ""}}, // for tests
+	{path: "internal/natlab", imports: []string{"wire", "client", "actor", "transport", "peers", "groups", ""}, tests: []string{"internal/reliable", "internal/linklab"}},
+	{path: "internal/endtoend", tests: append([]string{"internal/session", "internal/simnet", "internal/linklab"}, public...)},
 }
 
 var public = []string{"wire", "client", "actor", "transport", "peers", "groups", "s2s", ""}

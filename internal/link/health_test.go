@@ -70,7 +70,7 @@ func TestPings(t *testing.T) {
 }
 
 func TestDeadPath(t *testing.T) {
-	r := newRig(t, Config{}, Info{})
+	r := newRig(t, Config{}, Info{Mapping: Independent})
 	r.direct(far())
 	r.flow(20*time.Second, 15*time.Second, true)
 	r.want("relayed-punching started", "punching-direct echoed", "direct-both overdue", "both-relayed silent", "relayed-punching retried")

@@ -215,7 +215,7 @@ func (l *Link) proven(now time.Time, p *path, sent time.Time) {
 // use makes a path the active one.
 func (l *Link) use(now time.Time, p *path) {
 	l.active, l.since, l.agreed = p, now, 0
-	l.attempt.found = now
+	l.attempt.found, l.attempt.missed = now, false
 	l.spray.left, l.ask = 0, Output{}
 	l.health.proved(now)
 }

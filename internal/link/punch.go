@@ -8,6 +8,7 @@ type attempt struct {
 	changed  bool // started by a change of our network
 	beside   bool // of a path that works
 	invited  bool // the next one is the peer's wish
+	missed   bool // it found nothing
 	sprayed  bool // whether to do so has been decided
 	begun    time.Time
 	round    int       // the next one
@@ -138,6 +139,7 @@ func (l *Link) end(now time.Time) {
 	if l.state != Punching {
 		return
 	}
+	a.missed = true
 	a.failures++
 	a.again = now.Add(backoff(a.failures))
 	l.event(now, Relayed, GaveUp)
@@ -178,7 +180,7 @@ func (l *Link) retryAt() time.Time {
 	if a.running || a.again.IsZero() || l.active != nil {
 		return time.Time{}
 	}
-	if l.self.Mapping == Independent && l.peer.Mapping == Independent {
+	if a.missed && l.self.Mapping == Independent && l.peer.Mapping == Independent {
 		return later(a.again, l.probed.Add(remapSilence))
 	}
 	return a.again

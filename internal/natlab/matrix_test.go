@@ -62,36 +62,31 @@ func TestMatrix(t *testing.T) {
 		}
 	}
 	if testing.Short() && *only == "" {
-		todo = [][2]kind{{open, linux}, {portCone, linux}, {addrCone, symRandom}, {symRandom, symRandom}, {linux, udpBlocked}}
+		todo = [][2]kind{{symRandom, symRandom}, {linux, udpBlocked}, {open, linux}, {portCone, linux}, {addrCone, symRandom}} // the slow ones first
 	}
 	l := newLab(t)
 	done := make(map[[2]kind][]outcome)
 	var mu sync.Mutex
-	var wg sync.WaitGroup
-	next := make(chan [2]kind)
-	for range *lanes {
-		wg.Go(func() { // ended by the end of what there is to do
-			for k := range next {
-				o := l.cell(k[0], k[1])
+	var jobs []func()
+	for range *runs {
+		for _, k := range todo {
+			jobs = append(jobs, func() {
+				o := l.insist(t, fmt.Sprintf("%v-%v", k[0], k[1]), expected(k[0], k[1]), apart(k[0], k[1]))
 				mu.Lock()
 				done[k] = append(done[k], o)
 				mu.Unlock()
-			}
-		})
-	}
-	for range *runs {
-		for _, k := range todo {
-			next <- k
+			})
 		}
 	}
-	close(next)
-	wg.Wait()
+	inLanes(jobs)
 	for _, k := range todo {
 		for _, o := range done[k] {
 			judge(t, fmt.Sprintf("%v-%v", k[0], k[1]), o, expected(k[0], k[1]))
 		}
 	}
-	t.Log(table(kinds, done))
+	if !testing.Short() {
+		t.Log(table(kinds, done))
+	}
 }
 
 // judge says what became of a pair, and whether that is as it should be.
@@ -107,40 +102,55 @@ func judge(t *testing.T, name string, o outcome, want chance) {
 	case want == never && o.direct:
 		t.Errorf("%s: a direct path where there can be none", name)
 	}
-	if o.relayed > time.Second && *loss == 0 {
+	if o.relayed > time.Second && *loss == 0 && !testing.Short() { // of a machine that is busy nobody asks it
 		t.Errorf("%s: the first messages took %v", name, o.relayed)
 	}
 }
 
-// cell tries two kinds.
-func (l *lab) cell(one, two kind) (o outcome) {
-	a, err := newPlace(l.internet, one, site{})
-	if err != nil {
-		return outcome{faults: []string{err.Error()}}
+// insist has two clients meet, and again where they did not find each other as
+// they should have, and a machine that is busy may be why: their first probes did
+// not cross. Where packets are lost it can't be told from what it is about.
+func (l *lab) insist(t *testing.T, name string, want chance, build func(*town) talk) outcome {
+	for n := 1; ; n++ {
+		o := l.try(name, build)
+		if o.direct || want != always || !o.late || n == 3 || *loss > 0 {
+			return o
+		}
+		t.Logf("%s: the first probes were %v apart: once more", name, o.apart)
 	}
-	defer a.close()
-	b, err := newPlace(l.internet, two, site{})
-	if err != nil {
-		return outcome{faults: []string{err.Error()}}
+}
+
+// try has two clients meet in a town of their own.
+func (l *lab) try(name string, build func(*town) talk) outcome {
+	w := &town{in: l.internet}
+	defer w.close()
+	tk := build(w)
+	if w.err != nil {
+		return outcome{faults: []string{w.err.Error()}}
 	}
-	defer b.close()
-	return l.meet(fmt.Sprintf("%v-%v", one, two), a, b, [2]*namespace{a.hosts[0], b.hosts[0]})
+	tk.name = name
+	return l.meet(tk)
 }
 
 // String tells an outcome in milliseconds.
 func (o outcome) String() string {
 	way := "relayed"
 	if o.direct {
-		way = fmt.Sprintf("direct %d ms after the join, %d after the first probe", o.fromJoin.Milliseconds(), o.fromProbe.Milliseconds())
+		way = fmt.Sprintf("direct %d ms after the group was made, at %v", o.sought.Milliseconds(), o.at)
+	}
+	if o.fromProbe > 0 {
+		way += fmt.Sprintf(", %d ms after the first probe", o.fromProbe.Milliseconds())
 	}
 	return fmt.Sprintf("%s; first message %d ms, last ones took %d ms, the worst %d; packets between the places %v, the first %d ms apart; UDP %v",
-		way, o.relayed.Milliseconds(), o.late.Milliseconds(), o.worst.Milliseconds(), o.packets, o.apart.Milliseconds(), o.udp)
+		way, o.relayed.Milliseconds(), o.recent.Milliseconds(), o.worst.Milliseconds(), o.packets, o.apart.Milliseconds(), o.udp)
 }
+
+const legend = "direct, median (max) ms after the group was made / after the first probe\n"
 
 // table is the matrix: how many of the pairs were direct, and when.
 func table(kinds []kind, done map[[2]kind][]outcome) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "direct, median (max) ms after the join / after the first probe\n|  |")
+	fmt.Fprintf(&b, legend+"|  |")
 	for _, k := range kinds {
 		fmt.Fprintf(&b, " %v |", k)
 	}
@@ -160,15 +170,21 @@ func sum(all []outcome) string {
 	if len(all) == 0 {
 		return ""
 	}
-	var join, probe []time.Duration
+	var group, probe []time.Duration
 	for _, o := range all {
 		if o.direct {
-			join, probe = append(join, o.fromJoin), append(probe, o.fromProbe)
+			group = append(group, o.sought)
+		}
+		if o.fromProbe > 0 { // else the internet has not seen it
+			probe = append(probe, o.fromProbe)
 		}
 	}
-	text := fmt.Sprintf("%d/%d", len(join), len(all))
-	if len(join) > 0 {
-		text += " " + spread(join) + " / " + spread(probe)
+	text := fmt.Sprintf("%d/%d", len(group), len(all))
+	if len(group) > 0 {
+		text += " " + spread(group)
+	}
+	if len(probe) > 0 {
+		text += " / " + spread(probe)
 	}
 	return text
 }

@@ -4,8 +4,10 @@ package natlab
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"runtime"
@@ -87,6 +89,62 @@ func (n *namespace) run(input, name string, args ...string) error {
 // ip runs ip's commands, one a line.
 func (n *namespace) ip(commands ...string) error {
 	return n.run(strings.Join(commands, "\n")+"\n", "ip", "-batch", "-")
+}
+
+// addAddr is the command that gives a device an address.
+func addAddr(a netip.Addr, bits int, dev string) string {
+	c := fmt.Sprintf("addr add %v/%d dev %s", a, bits, dev)
+	if a.Is6() {
+		c += " nodad" // else it can't be used for a second
+	}
+	return c
+}
+
+// everywhere is the default route's destination: "default" alone means IPv4.
+func everywhere(a netip.Addr) string {
+	if a.Is6() {
+		return "::/0"
+	}
+	return "default"
+}
+
+// allowIPv6 lets interfaces made from then on have IPv6 addresses.
+func (n *namespace) allowIPv6() error {
+	return errors.Join(n.set("ipv6/conf/all/disable_ipv6", "0"), n.set("ipv6/conf/default/disable_ipv6", "0"))
+}
+
+// forget has the kernel drop all connections that it tracks, and with them what
+// they were translated to.
+func (n *namespace) forget() error {
+	const (
+		deleteAll = unix.NFNL_SUBSYS_CTNETLINK<<8 | 2 // IPCTNL_MSG_CT_DELETE, of none in particular
+		size      = unix.SizeofNlMsghdr + 4           // and a struct nfgenmsg
+	)
+	return n.in(func() error {
+		fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		m := make([]byte, size, 512)
+		binary.NativeEndian.PutUint32(m, size)
+		binary.NativeEndian.PutUint16(m[4:], deleteAll)
+		binary.NativeEndian.PutUint16(m[6:], unix.NLM_F_REQUEST|unix.NLM_F_ACK)
+		if err := unix.Sendto(fd, m, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+			return err
+		}
+		got, _, err := unix.Recvfrom(fd, m[:cap(m)], 0)
+		if err != nil {
+			return err
+		}
+		if got < unix.SizeofNlMsghdr+4 {
+			return errors.New("the kernel's answer is short")
+		}
+		if no := -int32(binary.NativeEndian.Uint32(m[unix.SizeofNlMsghdr:][:4])); no != 0 {
+			return fmt.Errorf("forgetting connections: %w", unix.Errno(no))
+		}
+		return nil
+	})
 }
 
 // set sets a value below /proc/sys/net.

@@ -8,25 +8,34 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/troupe-go/troupe/internal/linklab"
 )
 
 // The test binary runs itself in the namespaces, as one of these.
 var (
 	role   = flag.String("role", "", "server or client: what to be; empty runs the tests")
-	server = flag.String("server", "", "the server's address")
+	server = flag.String("server", "", "the server's URL")
 	pin    = flag.String("pin", "", "and its pin")
 	pair   = flag.String("pair", "", "the pair that a client is of")
 
 	linger   = flag.Duration("linger", 0, "how long clients have been connected before they share a group")
+	birthday = flag.Bool("birthday", true, "clients try ports at random")
 	messages = flag.Int("messages", 200, "how many each client sends the other")
+	more     = flag.Bool("more", false, "and more until it is enough")
 )
 
 func TestMain(m *testing.M) {
+	if linklab.Main() { // a server for the tests of links
+		return
+	}
 	flag.Parse()
 	say := &sayer{to: json.NewEncoder(os.Stdout)}
 	var err error
@@ -34,7 +43,7 @@ func TestMain(m *testing.M) {
 	case "":
 		os.Exit(m.Run())
 	case "server":
-		err = beServer(*server, say)
+		err = beServer(say)
 	case "client":
 		err = beClient(*server, *pin, *pair, say)
 	}
@@ -70,12 +79,12 @@ func (s *sayer) word(w word) {
 // program is this binary, run in a namespace.
 type program struct {
 	cmd   *exec.Cmd
-	input io.Closer
+	input io.WriteCloser
 	heard chan struct{} // closed at the end of its output
 	said  errorText
 
 	mu    sync.Mutex
-	words []word
+	words map[string][]word // by what they tell
 }
 
 // errorText keeps the beginning of what a program has to complain about.
@@ -98,7 +107,7 @@ func (e *errorText) String() string {
 }
 
 func start(n *namespace, args ...string) (*program, error) {
-	p := &program{heard: make(chan struct{})}
+	p := &program{heard: make(chan struct{}), words: make(map[string][]word)}
 	p.cmd = exec.Command("/proc/self/exe", args...)
 	p.cmd.Stderr = &p.said
 	var err error
@@ -120,11 +129,17 @@ func start(n *namespace, args ...string) (*program, error) {
 				return
 			}
 			p.mu.Lock()
-			p.words = append(p.words, w)
+			p.words[w.What] = append(p.words[w.What], w)
 			p.mu.Unlock()
 		}
 	}()
 	return p, nil
+}
+
+// do has the program do something that it knows by name.
+func (p *program) do(what string) error {
+	_, err := io.WriteString(p.input, what+"\n")
+	return err
 }
 
 // stop has the program end, by its input's end first.
@@ -144,20 +159,34 @@ func (p *program) stop() error {
 	return nil
 }
 
-// all are the words so far that f likes.
-func (p *program) all(f func(word) bool) (out []word) {
+// told are the words of one sort so far; of a program that did not start there
+// are none.
+func (p *program) told(what string) []word {
+	if p == nil {
+		return nil
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, w := range p.words {
-		if f(w) {
-			out = append(out, w)
-		}
-	}
-	return out
+	return slices.Clip(p.words[what]) // whose words don't change any more
 }
 
-// told are the words of one sort.
-func (p *program) told(what string) []word { return p.all(func(w word) bool { return w.What == what }) }
+// toldSince are those of a time after another.
+func (p *program) toldSince(what string, t time.Time) []word {
+	all := p.told(what)
+	i, _ := slices.BinarySearchFunc(all, t, func(w word, t time.Time) int { return w.At.Compare(t) })
+	return all[i:]
+}
+
+// path is where the other client is reached now, directly; not valid where it is
+// not.
+func (p *program) path() netip.AddrPort {
+	all := p.told("path")
+	if len(all) == 0 || !all[len(all)-1].Direct {
+		return netip.AddrPort{}
+	}
+	at, _ := netip.ParseAddrPort(all[len(all)-1].Text) // of an OnPath: it is one
+	return at
+}
 
 // direct is since when the program has had the direct path that it has; zero
 // says that it has none.

@@ -22,6 +22,7 @@ const (
 	portCone    kind = "port"         // EIM, APDF
 	linux       kind = "linux"        // masquerade: EIM as long as no port collides, APDF
 	linuxAccept kind = "linux-accept" // and does not drop what is for the router itself, which costs a port
+	linuxReject kind = "linux-reject" // and answers it by ICMP
 	symAddr     kind = "symaddr"      // ADM, APDF
 	symSeq      kind = "symseq"       // APDM with ports that count up, APDF
 	symRandom   kind = "sym"          // APDM with random ports, APDF
@@ -47,6 +48,8 @@ func rules(k kind, outside netip.Addr, basePort int, hairpin bool) string {
 			udpOut + "update @adf { ip daddr . udp sport }"
 	case linuxAccept:
 		input = "accept"
+	case linuxReject:
+		input = "reject with icmp port-unreachable"
 	case symAddr:
 		post = fmt.Sprintf(udpOut+"snat ip to %v : jhash ip saddr . udp sport . ip daddr mod %d map %s", outside, ports, portMap(basePort))
 	case symSeq:
@@ -87,7 +90,7 @@ LEARN
 table inet fw {
 	chain input { type filter hook input priority 0; policy accept;
 		ct state established,related accept
-		meta l4proto icmp accept
+		meta l4proto { icmp, ipv6-icmp } accept
 		iifname wan INPUT
 	}
 	chain forward { type filter hook forward priority 0; policy drop;

@@ -4,6 +4,7 @@ package natlab
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -53,20 +54,22 @@ func (l *lobby) ready(c *troupe.Context, pair string) {
 		return
 	}
 	delete(l.waiting, pair)
+	l.say.word(word{What: "group", Pair: pair})
 	if _, err := groups.Create(c.System(), groups.Options{Owner: c.Self(), PunchAtJoin: true}, first, c.Peer); err != nil {
 		l.say.word(word{What: "fault", Pair: pair, Text: err.Error()})
 	}
 }
 
 // beServer serves until its input ends.
-func beServer(at string, say *sayer) error {
+func beServer(say *sayer) error {
 	l := &lobby{say: say, waiting: make(map[string]*peers.Peer)}
 	srv := &troupe.Server{Peer: func(i *troupe.Init) (troupe.Behavior, error) {
 		return &guest{lobby: l, pair: string(i.Payload)}, nil
 	}}
+	srv.Transport.SecondHost = secondIP.String()
 	var logged strings.Builder
 	srv.Logger = slog.New(slog.NewTextHandler(io.MultiWriter(&logged, os.Stderr), &slog.HandlerOptions{Level: slog.LevelInfo}))
-	if _, err := srv.Listen("tls://"+at, "udp://"+at); err != nil {
+	if _, err := srv.Listen(fmt.Sprint("tls://:", serverPort), fmt.Sprint("udp://:", serverPort)); err != nil {
 		return err
 	}
 	_, rest, _ := strings.Cut(logged.String(), "pin=")

@@ -26,27 +26,31 @@ func (m *Challenge) Parse(b []byte) error {
 	return nil
 }
 
-// Response answers a [Challenge].
+// Response answers a [Challenge] of another client's.
 //
 //	nonce    [8]byte    the Challenge's
 //	observed [18]byte   where the Challenge came from
+//	server   uint32     the answerer's round trip to the server, microseconds; 0 while unknown
 type Response struct {
 	Nonce    [8]byte
 	Observed netip.AddrPort
+	Server   uint32
 }
 
 // Append appends the body.
 func (m *Response) Append(b []byte) []byte {
-	return AppendObserved(append(b, m.Nonce[:]...), m.Observed)
+	b = AppendObserved(append(b, m.Nonce[:]...), m.Observed)
+	return binary.BigEndian.AppendUint32(b, m.Server)
 }
 
 // Parse sets all fields of m from b.
 func (m *Response) Parse(b []byte) (err error) {
 	*m = Response{}
-	if len(b) < 8+ObservedSize {
+	if len(b) < 8+ObservedSize+4 {
 		return ErrMessage
 	}
 	m.Nonce = [8]byte(b)
+	m.Server = binary.BigEndian.Uint32(b[8+ObservedSize:])
 	m.Observed, err = ParseObserved(b[8:])
 	return err
 }

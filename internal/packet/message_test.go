@@ -84,7 +84,7 @@ func vectors() []vector {
 			hex: "86 01" + nonce16Hex + "00000007" + mac16Hex + "00 e0", fill: MaxSize - 39 - 1, tail: tailRefused},
 
 		{name: "challenge", m: &Challenge{Nonce: nonce8}, hex: nonce8Hex},
-		{name: "response", m: &Response{Nonce: nonce8, Observed: v4}, hex: nonce8Hex + v4Hex},
+		{name: "response", m: &Response{Nonce: nonce8, Observed: v4, Server: 0x01020304}, hex: nonce8Hex + v4Hex + "01020304"},
 		{name: "bound", m: &Bound{Nonce: nonce8, Observed: v6, Receipt: Receipt{Time: 0x0102030405060708, MAC: mac16}},
 			hex: nonce8Hex + v6Hex + "0102030405060708" + mac16Hex},
 		{name: "attach", m: &Attach{Nonce: nonce16, Epoch: 7, MAC: mac16, MTU: 1200, Time: 0x0102030405060708},

@@ -34,9 +34,11 @@ type datagrams struct {
 	relays     atomic.Pointer[map[uint32]relayTarget] // pairs; nil without any
 	relayedOut atomic.Uint64                          // reliable packets of pairs that went by the stream
 
-	pairs atomic.Pointer[Pairer]
+	pairs      atomic.Pointer[Pairer]
+	candidates atomic.Pointer[[]byte] // that came before pairs
 
-	order ordering // of those received; decoding's
+	order   Ordering // of those received; decoding's
+	counted Ordering // likewise, of what groups get, by their sender's count
 
 	way    sync.Mutex // held while link or up change, so that Changed tells it in order
 	left   bool       // way's: the session is over, and gets no link any more

@@ -456,7 +456,7 @@ func TestWornOutKeys(t *testing.T) {
 func TestPingOnChannel(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(t, worldConfig{link: near})
-		ping := wire.Ping{Time: uint64(time.Now().UnixNano())}
+		ping := newPing(time.Now())
 		w.client.s.PutFrame(ping.AppendFrame(nil), wire.Reliable)
 		w.client.s.Flush()
 		time.Sleep(time.Second)

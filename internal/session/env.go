@@ -24,6 +24,8 @@ type Limits struct {
 	Budget           int64         // bytes of all queues of the process; 0 means a quarter of GOMEMLIMIT, else 1 GiB
 	Rate             Rate          // messages from one connection; zero means 5,000/s with bursts of 10,000
 	Pace             Rate          // bytes that one session sends by UDP; zero means 4 MiB/s with bursts of 256 KiB
+	Relay            Rate          // packets that the server relays for one client to others; zero means 256/s with bursts of 512
+	RelayPace        Rate          // likewise bytes; zero means 512 KiB/s with bursts of 1 MiB
 }
 
 // WithDefaults fills a copy.
@@ -43,6 +45,12 @@ func (l Limits) WithDefaults() Limits {
 	}
 	if l.Pace == (Rate{}) {
 		l.Pace = Rate{PerSecond: 4 << 20, Burst: 256 << 10}
+	}
+	if l.Relay == (Rate{}) {
+		l.Relay = Rate{PerSecond: 256, Burst: 512}
+	}
+	if l.RelayPace == (Rate{}) {
+		l.RelayPace = Rate{PerSecond: 512 << 10, Burst: 1 << 20}
 	}
 	return l
 }

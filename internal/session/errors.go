@@ -21,6 +21,10 @@ var (
 	// ErrOverloaded says that a queue is full. For a reliable message the
 	// session is closed behind it; others are merely dropped.
 	ErrOverloaded = errors.New("troupe: queue full")
+	// ErrNotAsked says that nobody waits for an answer, or has had it.
+	ErrNotAsked = errors.New("troupe: no answer is awaited")
+	// ErrLent says that an operation was kept after its handler had returned.
+	ErrLent = errors.New("troupe: operation kept without Clone")
 )
 
 // The errors that applications see are wire's.

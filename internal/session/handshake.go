@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"time"
 	"unicode/utf8"
 
@@ -37,7 +36,7 @@ const FeatureDatagrams = 1
 // error is a CloseError or a RefusedError for what the client has sent, that of
 // ctx, or that of the connection.
 func ReadHello(ctx context.Context, c *Conn) (*Offer, error) {
-	k, body, err := c.readFirst(ctx, maxHello)
+	k, body, err := c.ReadFirst(ctx, maxHello)
 	switch {
 	case err != nil:
 		return nil, err
@@ -61,9 +60,12 @@ func ReadHello(ctx context.Context, c *Conn) (*Offer, error) {
 	return &Offer{App: m.App, SDK: m.Sdk, Auth: m.Auth, Payload: m.Payload, Features: m.Features, Suite: m.Suite}, nil
 }
 
-// readFirst reads one frame; what has come behind it is left in c.ahead. What
-// is no frame is a RefusedError.
-func (c *Conn) readFirst(ctx context.Context, limit int) (wire.Kind, []byte, error) {
+// ReadFirst reads one frame of at most limit bytes, until the deadline of ctx;
+// what has come behind it is the session's. What is no frame is a RefusedError.
+func (c *Conn) ReadFirst(ctx context.Context, limit int) (wire.Kind, []byte, error) {
+	if limit > maxHello {
+		c.lift()
+	}
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		deadline = time.Now().Add(10 * time.Second)
@@ -108,7 +110,8 @@ func (c *Conn) readFirst(ctx context.Context, limit int) (wire.Kind, []byte, err
 	}
 }
 
-func refusal(body []byte) error {
+// Refusal is the RefusedError that a Refuse says.
+func Refusal(body []byte) error {
 	var m wirepb.Refuse
 	if err := wire.Unmarshal(body, &m); err != nil {
 		return protocolError("%v", err)
@@ -120,8 +123,9 @@ func (c *Conn) setReadDeadline(t time.Time) {
 	c.nc.SetReadDeadline(t) // fails only on a closed connection: read tells
 }
 
-// send writes a frame, waiting until the deadline of ctx.
-func (c *Conn) send(ctx context.Context, k wire.Kind, m proto.Message) error {
+// Send writes a frame before there is a session, waiting until the deadline of
+// ctx.
+func (c *Conn) Send(ctx context.Context, k wire.Kind, m proto.Message) error {
 	frame, err := wire.MarshalFrame(nil, k, m)
 	if err != nil {
 		return err
@@ -145,7 +149,7 @@ func (c *Conn) Refuse(ctx context.Context, r *RefusedError, linger time.Duration
 	if !utf8.ValidString(m.Text) {
 		m.Text = ""
 	}
-	if c.send(ctx, wire.KindRefuse, m) != nil {
+	if c.Send(ctx, wire.KindRefuse, m) != nil {
 		return
 	}
 	c.end(4000+int(r.Code), r.Text, linger)
@@ -168,7 +172,7 @@ func (c *Conn) Welcome(ctx context.Context, id wire.ID, reply []byte, env *Env, 
 	if dg != nil {
 		features = FeatureDatagrams
 	}
-	return c.send(ctx, wire.KindWelcome, &wirepb.Welcome{
+	return c.Send(ctx, wire.KindWelcome, &wirepb.Welcome{
 		Peer:      uint64(id),
 		Reply:     reply,
 		Time:      uint64(time.Now().UnixMicro()),
@@ -177,10 +181,12 @@ func (c *Conn) Welcome(ctx context.Context, id wire.ID, reply []byte, env *Env, 
 		Datagrams: dg,
 		Limits: &wirepb.Limits{
 			Frame:          uint32(env.FrameLimit),
-			OperationRate:  uint32(math.Ceil(max(env.Rate.PerSecond, 0))), // 0 would say unlimited
-			OperationBurst: env.Rate.announced(),
+			OperationRate:  env.Rate.announce().GetPerSecond(),
+			OperationBurst: env.Rate.announce().GetBurst(),
 			PingInterval:   uint32(max(env.PingInterval, 0).Milliseconds()),
 			IdleTimeout:    uint32(max(env.IdleTimeout, 0).Milliseconds()),
+			Relay:          env.Relay.announce(),
+			RelayPace:      env.RelayPace.announce(),
 		},
 	})
 }
@@ -198,7 +204,6 @@ type Admission struct {
 // Greet sends a Hello and waits for the answer until ctx ends. A server that
 // declines gives a RefusedError.
 func (c *Conn) Greet(ctx context.Context, o *Offer) (*Admission, error) {
-	c.lift() // the client need not fear its server
 	hello := &wirepb.Hello{
 		Version: wire.Version, App: o.App, Sdk: o.SDK, Auth: o.Auth, Payload: o.Payload,
 		Features: o.Features, Suite: o.Suite,
@@ -206,10 +211,10 @@ func (c *Conn) Greet(ctx context.Context, o *Offer) (*Admission, error) {
 	if proto.Size(hello) >= maxHello || len(o.Auth) > maxAuth {
 		return nil, fmt.Errorf("troupe: Hello: %w: auth may have %d bytes, all of it %d", ErrTooLarge, maxAuth, maxHello)
 	}
-	if err := c.send(ctx, wire.KindHello, hello); err != nil {
+	if err := c.Send(ctx, wire.KindHello, hello); err != nil {
 		return nil, err
 	}
-	k, body, err := c.readFirst(ctx, wire.MaxFrame)
+	k, body, err := c.ReadFirst(ctx, wire.MaxFrame)
 	var fault *RefusedError
 	switch {
 	case errors.As(err, &fault): // this end's judgement, not the server's
@@ -219,7 +224,7 @@ func (c *Conn) Greet(ctx context.Context, o *Offer) (*Admission, error) {
 	case err != nil:
 		return nil, err
 	case k == wire.KindRefuse:
-		return nil, refusal(body)
+		return nil, Refusal(body)
 	case k != wire.KindWelcome:
 		return nil, protocolError("%v comes before %v", k, wire.KindWelcome)
 	}

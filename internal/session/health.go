@@ -139,7 +139,7 @@ func (l *Link) stalled() time.Duration {
 
 // ask sends a ping. The caller holds mu, and has the transmitter run.
 func (l *Link) ask(now time.Time) {
-	m := wire.Ping{Time: uint64(now.UnixNano())}
+	m := newPing(now)
 	if l.putControlLocked(m.AppendFrame(nil)) != nil {
 		return // it is over
 	}

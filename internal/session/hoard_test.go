@@ -39,7 +39,7 @@ func pushSegment(number, seq int) []byte {
 
 // ping keeps a session from idling.
 func (w *lone) ping() {
-	m := wire.Ping{Time: uint64(time.Now().UnixNano())}
+	m := newPing(time.Now())
 	w.hear(packet.AppendFrame(nil, packet.FrameControl, m.AppendFrame(nil)))
 }
 

@@ -214,6 +214,9 @@ func (l *Link) sendLossy(k *packer) {
 }
 
 func (l *Link) sendReliable(k *packer, now time.Time) error {
+	if l.queued == 0 && l.unacked == 0 && !l.owing && !l.ticking && !l.acking && l.roam == nil {
+		return nil // nothing of any channel is due: don't fetch them into the cache to hear that
+	}
 	advanced, err := l.advance()
 	if err != nil {
 		return err

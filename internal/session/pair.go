@@ -46,7 +46,20 @@ type pair struct {
 	answers  []answer     // to probes, for the next send
 	probes   []probe      // for the next send
 	stepping time.Time    // when the wheel comes by for path; zero: it does not
+	asked    time.Time    // when the round trip by the relay was, last
+	gauge    gauge        // of what the other end sends
+	early    int          // bytes of messages that came before Start, and wait for it
+	direct   Traffic      // sent
 }
+
+// Traffic counts packets and what they hold.
+type Traffic struct {
+	Packets, Bytes uint64
+}
+
+// askRelay is how often the round trip by the relay is measured while that is in
+// use.
+const askRelay = 5 * time.Second
 
 // answer is a Response on its way to where the Challenge came from.
 type answer struct {
@@ -97,6 +110,8 @@ func (s *Session) NewPair(id wire.ID, env *Env, e *Endpoint, cfg PairConfig) (*S
 func (l *Link) carry(k *packer, sealed []byte) {
 	to, direct, relay := l.pair.path.Route()
 	if direct {
+		l.pair.direct.Packets++
+		l.pair.direct.Bytes += uint64(len(sealed))
 		k.tx.commit(sealed, to, netip.Addr{})
 		if k.twice {
 			k.tx.again(sealed, to, netip.Addr{}, k.now)
@@ -104,10 +119,27 @@ func (l *Link) carry(k *packer, sealed []byte) {
 	}
 	if relay {
 		l.pair.by.relay(l.pair.slot, k.class, sealed)
+		if !direct && k.now.Sub(l.pair.asked) >= askRelay {
+			l.pair.asked = k.now
+			l.ask(k.now) // an answer is not needed
+		}
 	}
 	if l.pair.path.Sent(k.now) {
 		l.step(k.now)
 	}
+}
+
+// maxEarly is how many bytes of what need not arrive wait for the Start of a pair.
+const maxEarly = 64 << 10
+
+// early reports whether a message may wait for the Start of a pair: its other end
+// has been told of this one earlier. The caller holds mu.
+func (l *Link) early(n int) bool {
+	if l.pair == nil || l.s.dg.Load().ready.Load() || l.pair.early+n > maxEarly {
+		return false
+	}
+	l.pair.early += n
+	return true
 }
 
 // receiveRelayed takes a packet of the pair that the server has relayed.
@@ -142,12 +174,26 @@ func (s *Session) NetworkChanged(self path.Info) {
 	l.e.tx.run()
 }
 
-// Path is which way the pair's packets go.
-func (s *Session) Path() (state path.State, rtt time.Duration) {
+// PairPath is how a pair's packets go.
+type PairPath struct {
+	State  path.State
+	RTT    time.Duration // of the direct path, or by the relay; 0 while it has not been measured
+	Lost   float64       // share of the other end's packets, lately
+	Direct Traffic       // sent directly since the beginning
+}
+
+// Path is how the pair's packets go now.
+func (s *Session) Path() PairPath {
 	l := s.dg.Load().link.Load()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.pair.path.State(), l.pair.path.RTT()
+	p := PairPath{State: l.pair.path.State(), Lost: l.pair.gauge.lost, Direct: l.pair.direct}
+	if p.State == path.Direct || p.State == path.Both {
+		p.RTT = l.pair.path.RTT()
+	} else {
+		p.RTT = time.Duration(l.clock.rtt.Load())
+	}
+	return p
 }
 
 // Probe is a packet that looks for an address, for a socket of the caller's. Its
@@ -193,6 +239,11 @@ func (l *Link) step(now time.Time) {
 	}
 	if out.Sockets > 0 && p.spread != nil {
 		p.spread(out.Sockets, out.Target)
+	}
+	for _, e := range out.Events {
+		if e.From < path.Direct || e.To < path.Direct { // one that is in doubt, or no longer, is the same
+			p.gauge.changed(now)
+		}
 	}
 	if len(out.Events) > 0 {
 		p.events = append(p.events, out.Events...)
@@ -254,6 +305,11 @@ func (l *Link) echoed(body []byte, now time.Time) {
 	if m.Parse(body) != nil {
 		return
 	}
+	relay := time.Duration(0) // unknown
+	if own, _ := l.pair.by.RTT(); own > 0 && m.Server > 0 {
+		relay = own + time.Duration(m.Server)*time.Microsecond
+	}
+	l.pair.path.RelayRTT(relay)
 	l.pair.path.Answered(now, m.Nonce, m.Observed)
 	l.step(now)
 }
@@ -261,8 +317,9 @@ func (l *Link) echoed(body []byte, now time.Time) {
 // sendProbes sends probes and answers, each to an address of its own.
 func (l *Link) sendProbes(k *packer) {
 	p := l.pair
+	server, _ := p.by.RTT()
 	for _, a := range p.answers {
-		m := packet.Response{Nonce: a.nonce, Observed: a.to}
+		m := packet.Response{Nonce: a.nonce, Observed: a.to, Server: uint32(server.Microseconds())}
 		k.probe(packet.FrameResponse, m.Append(nil), a.to)
 	}
 	for _, b := range p.probes {

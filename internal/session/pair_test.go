@@ -27,6 +27,11 @@ type friend struct {
 	events []path.Event
 }
 
+// freely lets everything be relayed.
+type freely struct{}
+
+func (freely) Relay(int, wire.Class, time.Time) bool { return true }
+
 // trio is a server and two clients that are a pair.
 type trio struct {
 	t       *testing.T
@@ -47,8 +52,8 @@ func newTrio(t *testing.T, seed uint64, link simnet.Link, nats ...simnet.NAT) *t
 		w.friends[i] = w.join(i, nat)
 	}
 	a, b := w.friends[0], w.friends[1]
-	a.served.SetRelay(7, b.served, 8)
-	b.served.SetRelay(8, a.served, 7)
+	a.served.SetRelay(7, b.served, 8, freely{})
+	b.served.SetRelay(8, a.served, 7, freely{})
 	secret := packet.Secret{9}
 	for i, f := range w.friends {
 		other := w.friends[1-i]
@@ -129,7 +134,7 @@ func (w *trio) close() {
 }
 
 func (f *friend) state() path.State {
-	s, _ := f.pair.Path()
+	s := f.pair.Path().State
 	return s
 }
 

@@ -13,7 +13,15 @@ type clock struct {
 	vary   atomic.Int64 // mean deviation of it
 	best   atomic.Int64 // smallest RTT; its sample gave the offset
 	offset atomic.Int64 // the other end's clock minus ours, nanoseconds
+	echoed atomic.Int64 // when the ping was sent that was answered last, as in pings
 }
+
+// started is what the times in pings are counted from: whoever sets the system's
+// clock changes neither a round trip nor who is alive.
+var started = time.Now()
+
+// newPing is a Ping that is sent now.
+func newPing(now time.Time) wire.Ping { return wire.Ping{Time: uint64(now.Sub(started))} }
 
 // RTT is the smoothed round-trip time and its mean deviation (RFC 6298's
 // weights); zero before the first ping was answered.
@@ -42,6 +50,21 @@ func (s *Session) time() *clock {
 // answered fastest; it is wrong by at most half that ping's round trip.
 func (s *Session) ClockOffset() time.Duration { return time.Duration(s.time().offset.Load()) }
 
+// Echoed is when the ping was sent that the other end has answered last; the zero
+// Time before it has answered any. It shows that both directions work.
+func (s *Session) Echoed() time.Time {
+	at := s.clock.echoed.Load()
+	if d := s.dg.Load(); d != nil {
+		if l := d.link.Load(); l != nil {
+			at = max(at, l.clock.echoed.Load())
+		}
+	}
+	if at == 0 {
+		return time.Time{}
+	}
+	return started.Add(time.Duration(at))
+}
+
 // Ping measures the round trip once. Sessions do it by themselves.
 func (s *Session) Ping() error {
 	if d := s.dg.Load(); d != nil {
@@ -52,7 +75,7 @@ func (s *Session) Ping() error {
 			return nil
 		}
 	}
-	m := wire.Ping{Time: uint64(time.Now().UnixNano())}
+	m := newPing(time.Now())
 	if err := s.out.putControl(m.AppendFrame(nil)); err != nil {
 		return err
 	}
@@ -94,11 +117,12 @@ func (s *Session) ponged(body []byte) error {
 
 // answered takes the answer to a ping.
 func (c *clock) answered(m *wire.Pong, now time.Time) {
-	sent := int64(m.Time)
-	rtt := now.UnixNano() - sent
+	sent := time.Duration(m.Time)
+	rtt := int64(now.Sub(started) - sent)
 	if rtt <= 0 || rtt > int64(time.Minute) { // not an answer to ours
 		return
 	}
+	c.echoed.Store(int64(sent))
 	if old := c.rtt.Load(); old == 0 {
 		c.rtt.Store(rtt)
 		c.vary.Store(rtt / 2)
@@ -108,7 +132,7 @@ func (c *clock) answered(m *wire.Pong, now time.Time) {
 	}
 	if best := c.best.Load(); best == 0 || rtt <= best {
 		c.best.Store(rtt)
-		c.offset.Store(int64(m.Now)*1000 - (sent + rtt/2))
+		c.offset.Store(int64(m.Now)*1000 - (now.UnixNano() - rtt/2))
 	}
 }
 

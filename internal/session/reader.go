@@ -137,6 +137,9 @@ func (s *Session) frames(b *Buffer) (n uint64, err error) {
 }
 
 func (s *Session) frame(k wire.Kind, body []byte, b *Buffer) error {
+	if s.equals && !betweenServers(k) {
+		return protocolError("frame %v is not expected between servers", k)
+	}
 	switch k {
 	case wire.KindPing:
 		return s.pinged(body)
@@ -152,14 +155,18 @@ func (s *Session) frame(k wire.Kind, body []byte, b *Buffer) error {
 		if !s.server {
 			return s.pairFrame(k, body)
 		}
-	case wire.KindCandidates, wire.KindPairPath:
+	case wire.KindCandidates, wire.KindPairPath, wire.KindHint:
 		if s.server {
 			return s.pairFrame(k, body)
 		}
 	case wire.KindOperation, wire.KindResponse:
 		return s.recv.Frame(k, body, b)
+	case wire.KindConfirm:
+		if s.equals {
+			return s.recv.Frame(k, body, b)
+		}
 	case wire.KindEvent, wire.KindGroupEntry, wire.KindGroupMessage:
-		if !s.server {
+		if !s.server || s.equals {
 			return s.recv.Frame(k, body, b)
 		}
 	case wire.KindGroupSend, wire.KindGroupAck, wire.KindGroupSet:
@@ -177,6 +184,16 @@ func (s *Session) frame(k wire.Kind, body []byte, b *Buffer) error {
 		}
 	}
 	return protocolError("frame %v is not expected here", k)
+}
+
+// betweenServers reports whether servers may send each other such a frame.
+func betweenServers(k wire.Kind) bool {
+	switch k {
+	case wire.KindPing, wire.KindPong, wire.KindClose, wire.KindOperation, wire.KindResponse, wire.KindEvent,
+		wire.KindConfirm, wire.KindSequenced:
+		return true
+	}
+	return k.Skippable()
 }
 
 // rest keeps the beginning of a frame for the next read, in a buffer with room

@@ -14,7 +14,7 @@ import (
 func (l *Link) receive(p []byte, from netip.AddrPort, local netip.Addr, now time.Time) (gathered bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	body, _, newest, err := l.crypt.Open(p, now)
+	body, counter, newest, err := l.crypt.Open(p, now)
 	if err != nil {
 		l.refused(err)
 		return false
@@ -54,8 +54,11 @@ func (l *Link) receive(p []byte, from netip.AddrPort, local netip.Addr, now time
 		proposes = proposes || !isProbe(t)
 		l.frame(t, frame, from, now)
 	}
-	if l.pair != nil && from.IsValid() {
-		l.pair.path.Heard(now)
+	if l.pair != nil {
+		l.pair.gauge.heard(counter, now)
+		if from.IsValid() {
+			l.pair.path.Heard(now)
+		}
 	}
 	if l.server && newest && proposes && from != l.remote {
 		l.propose(from, local, len(p), heard, now)
@@ -97,7 +100,7 @@ func (l *Link) frame(t packet.FrameType, body []byte, from netip.AddrPort, now t
 	case packet.FrameReliable:
 		l.reliable(body, now)
 	case packet.FrameDatagram:
-		if !l.s.hungry() {
+		if !l.s.hungry() && !l.early(len(body)) {
 			l.s.counts.Unread.Add(1)
 			return
 		}

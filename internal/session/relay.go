@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"encoding/binary"
 	"maps"
 	"net/netip"
@@ -25,25 +26,28 @@ const maxRelayed = 64 << 10
 // relayLane is the lane of relayed packets in a stream's queue: no group has that id.
 const relayLane = ^wire.ID(0)
 
-// relayRate bounds what one sender has relayed, in packets.
-var relayRate = Rate{PerSecond: 256, Burst: 512}
-
-// relayPace bounds it in bytes.
-var relayPace = Rate{PerSecond: 512 << 10, Burst: 1 << 20}
+// Meter counts what the server relays for one end of a pair. Its method must not
+// block.
+type Meter interface {
+	// Relay is told of a packet of n bytes, and may have it dropped by returning
+	// false.
+	Relay(n int, class wire.Class, now time.Time) bool
+}
 
 // relayTarget is where a slot leads: at the server to another session, at a
 // client to the pair.
 type relayTarget struct {
-	s    *Session
-	slot uint32 // in the table of s
-	pair *Link
+	s     *Session
+	slot  uint32 // in the table of s
+	meter Meter  // the server's
+	pair  *Link
 }
 
 // SetRelay has packets for slot go to the other session, with the slot that its
 // client knows the pair by; of the server. A session without datagrams agreed on
 // has no slots.
-func (s *Session) SetRelay(slot uint32, to *Session, toSlot uint32) {
-	s.setRelay(slot, relayTarget{s: to, slot: toSlot})
+func (s *Session) SetRelay(slot uint32, to *Session, toSlot uint32, m Meter) {
+	s.setRelay(slot, relayTarget{s: to, slot: toSlot, meter: m})
 }
 
 // RemoveRelay forgets a slot. What is under way for it is lost.
@@ -102,29 +106,35 @@ func (s *Session) relayed(body []byte, now time.Time) (f forward, ok bool, err e
 		s.counts.Late.Add(1)
 		return forward{}, false, nil
 	}
-	if s.server && !d.mayRelay(len(body), f.class, now) {
+	if s.server && !(d.mayRelay(len(body), f.class, now) && f.meter.Relay(len(f.p), f.class, now)) {
 		s.counts.Refused.Add(1)
 		return forward{}, false, nil
 	}
 	return f, true, nil
 }
 
-// mayRelay counts a packet that a client has relayed, or has the server relay.
-// What may be lost leaves a quarter to what is reliable. A client keeps to a
-// little less than the server lets through: what it drops itself costs nothing.
+// forReliable is the share of a budget that what may be lost leaves to what is
+// reliable.
+const forReliable = 0.25
+
+// mayRelay counts a packet that a client has relayed, or has the server relay. A
+// client keeps to a little less than the server lets through: what it drops itself
+// costs nothing.
 func (d *datagrams) mayRelay(n int, class wire.Class, now time.Time) bool {
 	rate, pace := d.relayRates()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var packets, bytes float64 // to be left
+	share := 0.0
 	if class != wire.ClassReliable {
-		packets, bytes = rate.burst()/4, pace.burst()/4
+		share = forReliable
 	}
-	if d.relaying.left(rate, now) < packets+1 || d.relayedBytes.left(pace, now) <= bytes {
+	if d.relaying.left(rate, now) < share*rate.burst()+1 {
 		return false
 	}
-	d.relaying.spent++
-	d.relayedBytes.spent += float64(n) // it may overdraw
+	if !d.relayedBytes.Overdraw(pace, float64(n), share, now) {
+		return false
+	}
+	d.relaying.Spend(rate, 1, now)
 	return true
 }
 
@@ -137,12 +147,16 @@ func (d *datagrams) relayRoom(now time.Time) float64 {
 }
 
 func (d *datagrams) relayRates() (rate, pace Rate) {
-	rate, pace = relayRate, relayPace
+	rate, pace = d.s.env.Relay, d.s.env.RelayPace
 	if !d.s.server {
-		rate.PerSecond, rate.Burst = rate.PerSecond*7/8, rate.Burst*7/8
-		pace.PerSecond, pace.Burst = pace.PerSecond*7/8, pace.Burst*7/8
+		rate, pace = rate.less(), pace.less()
 	}
 	return rate, pace
+}
+
+// less is a rate to keep to where the other end allows this one.
+func (r Rate) less() Rate {
+	return Rate{PerSecond: r.PerSecond * 7 / 8, Burst: max(1, int(r.burst())*7/8)}
 }
 
 // relayFrame takes a relayed packet that has come by the stream.
@@ -262,6 +276,17 @@ func (s *Session) OnPairs(p Pairer) Pairer {
 	return *d.pairs.Load()
 }
 
+// Candidates is the body of the frame by which the client has told where it may be
+// reached, before there was who is told; nil: it has not.
+func (s *Session) Candidates() []byte {
+	if d := s.dg.Load(); d != nil {
+		if body := d.candidates.Load(); body != nil {
+			return *body
+		}
+	}
+	return nil
+}
+
 // Pairer is who is told, or nil.
 func (s *Session) Pairer() Pairer {
 	if d := s.dg.Load(); d != nil {
@@ -276,6 +301,9 @@ func (s *Session) Pairer() Pairer {
 // that it does not get through.
 func (s *Session) Pairs() bool { return s.dg.Load() != nil }
 
+// maxCandidates bounds what is kept of them, in bytes: eight addresses take 160.
+const maxCandidates = 256
+
 // pairFrame takes a frame that deals with pairs.
 func (s *Session) pairFrame(k wire.Kind, body []byte) error {
 	d := s.dg.Load()
@@ -288,7 +316,17 @@ func (s *Session) pairFrame(k wire.Kind, body []byte) error {
 	if p := s.Pairer(); p != nil {
 		return p.PairFrame(k, body)
 	}
-	return nil // of a server that has no groups
+	if k == wire.KindCandidates && len(body) <= maxCandidates {
+		body = bytes.Clone(body)
+		d.candidates.Store(&body)
+		if p := s.Pairer(); p != nil { // it came meanwhile, and may not have seen them
+			return p.PairFrame(k, body)
+		}
+		if rtt, _ := s.RTT(); rtt == 0 { // who tells them may have to look for a path soon
+			return s.Ping()
+		}
+	}
+	return nil
 }
 
 // Observed is where the client is seen by UDP, which it has proven; invalid

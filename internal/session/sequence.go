@@ -18,8 +18,9 @@ const sequenceSize = 4
 // maxLanes is how many lanes a receiver remembers.
 const maxLanes = 1024
 
-// ordering knows the newest message of each lane. The zero value is ready to use.
-type ordering struct {
+// Ordering knows the newest message of each lane. The zero value is ready to use;
+// it is not safe for concurrent use.
+type Ordering struct {
 	last  map[lane]uint32
 	top   uint32 // the newest of all
 	floor uint32 // nothing of a forgotten lane was newer
@@ -33,8 +34,33 @@ const maxBehind = 1 << 30
 // newer reports whether a is newer than b; numbers wrap (RFC 1982).
 func newer(a, b uint32) bool { return int32(a-b) > 0 }
 
-// accept reports whether a message is the newest of its lane, and notes it.
-func (o *ordering) accept(l lane, sequence uint32) bool {
+// Newest reports whether a message of a group is the newest of its key to somebody,
+// or to all, by its sender's count, and notes it.
+func (o *Ordering) Newest(group, to wire.ID, d wire.Delivery, sequence uint32) bool {
+	return o.accept(laneOf(d, group, to), sequence)
+}
+
+// Overtaken reports whether Newest is known to have seen a newer one.
+func (o *Ordering) Overtaken(group, to wire.ID, d wire.Delivery, sequence uint32) bool {
+	last, known := o.last[laneOf(d, group, to)]
+	return known && newer(last, sequence)
+}
+
+// Order is of what the session's client counts itself, see wire.GroupSend; nil
+// where it need not, because all that it sends comes by a stream. It is for Routes,
+// in their calls.
+func (s *Session) Order() *Ordering {
+	if d := s.dg.Load(); d != nil {
+		return &d.counted
+	}
+	return nil
+}
+
+// accept is Newest of a lane.
+func (o *Ordering) accept(l lane, sequence uint32) bool {
+	if o.last == nil { // who counts may have begun long ago
+		o.last, o.top, o.floor = make(map[lane]uint32), sequence, sequence-maxBehind/2
+	}
 	last, known := o.last[l]
 	if !known {
 		last = o.floor
@@ -48,9 +74,6 @@ func (o *ordering) accept(l lane, sequence uint32) bool {
 			o.raise(o.top - maxBehind/2) // seldom: it looks at all lanes
 		}
 	}
-	if o.last == nil {
-		o.last = make(map[lane]uint32)
-	}
 	if !known && len(o.last) >= maxLanes {
 		o.forget()
 	}
@@ -60,7 +83,7 @@ func (o *ordering) accept(l lane, sequence uint32) bool {
 
 // forget drops the half of the lanes that has been silent for longer. A message
 // of one of them that is older than all that was forgotten counts as late.
-func (o *ordering) forget() {
+func (o *Ordering) forget() {
 	all := make([]uint32, 0, len(o.last))
 	for _, s := range o.last {
 		all = append(all, s)
@@ -70,7 +93,7 @@ func (o *ordering) forget() {
 }
 
 // raise lifts the floor, and forgets the lanes below it.
-func (o *ordering) raise(floor uint32) {
+func (o *Ordering) raise(floor uint32) {
 	o.floor = floor
 	for l, s := range o.last {
 		if !newer(s, floor) {
@@ -108,6 +131,17 @@ func (s *Session) sequenced(body []byte, b *Buffer) error {
 	return nil
 }
 
+// laneOfSend is the lane of a member's message on its way to the server. What is
+// for different receivers does not supersede each other; where some of these are
+// the same the server looks at each, see GroupSend.Sequence.
+func laneOfSend(m *wire.GroupSend) lane {
+	var to wire.ID
+	for i := range m.To.Len() {
+		to = to*0x100000001b3 ^ m.To.At(i) // FNV's prime
+	}
+	return laneOf(m.Delivery, m.Group, to)
+}
+
 // laneOfFrame is the lane of a sequenced message.
 func laneOfFrame(k wire.Kind, body []byte) (lane, error) {
 	var d wire.Delivery
@@ -125,7 +159,7 @@ func laneOfFrame(k wire.Kind, body []byte) (lane, error) {
 	case wire.KindGroupSend:
 		var m wire.GroupSend
 		err = m.Parse(body)
-		d, group = m.Delivery, m.Group
+		return laneOfSend(&m), err
 	case wire.KindGroupMessage:
 		var m wire.GroupMessage
 		err = m.Parse(body)

@@ -32,7 +32,7 @@ func TestOrdering(t *testing.T) {
 		{"a lane silent past it", b, 4, true},
 		{"a lane never seen past it", laneOf(wire.Sequenced(4), 0, 0), 5, true},
 	}
-	var o ordering
+	var o Ordering
 	for _, test := range tests {
 		if got := o.accept(test.l, test.seq); got != test.want {
 			t.Errorf("%s: %v", test.name, got)
@@ -42,7 +42,7 @@ func TestOrdering(t *testing.T) {
 
 // However many lanes there are, few are remembered, and none goes back.
 func TestOrderingForgets(t *testing.T) {
-	var o ordering
+	var o Ordering
 	seq := uint32(0)
 	for round := range 3 {
 		for sender := range 5000 {
@@ -62,7 +62,7 @@ func TestOrderingForgets(t *testing.T) {
 
 // Through a whole turn of the numbers, with lanes that speak seldom.
 func TestOrderingWraps(t *testing.T) {
-	var o ordering
+	var o Ordering
 	lanes := make([]lane, 20)
 	for i := range lanes {
 		lanes[i] = laneOf(wire.Sequenced(uint16(i)), 0, 0)

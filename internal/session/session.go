@@ -29,6 +29,7 @@ type Session struct {
 	conn   *Conn // nil on udp://
 	env    *Env
 	server bool
+	equals bool // see BetweenServers
 	recv   Receiver
 	onEnd  func()
 
@@ -136,6 +137,10 @@ func (s *Session) giveUp() {
 		s.onEnd()
 	}
 }
+
+// BetweenServers makes the ends equals: either tells events, and there are no
+// groups. Call it before Start.
+func (s *Session) BetweenServers() { s.equals = true }
 
 // OnEnd has f called when the session has ended, before its Receiver is told.
 // Call it before Start.

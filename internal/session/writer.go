@@ -31,6 +31,19 @@ func (s *Session) Flush() {
 	s.write(b)
 }
 
+// FlushAll is Flush for sessions of one endpoint's that have no streams: their
+// packets leave together.
+func FlushAll(list []*Session) {
+	for _, s := range list {
+		if l := s.dg.Load().link.Load(); l.unsent.Load() {
+			l.e.tx.list(l)
+		}
+	}
+	if len(list) > 0 {
+		list[0].dg.Load().link.Load().e.tx.run()
+	}
+}
+
 // write writes b and whatever has come since, as long as the socket takes it.
 func (s *Session) write(b *Buffer) {
 	for ; b != nil; b = s.next(b) {
@@ -230,7 +243,16 @@ func (s *Session) PutEvent(m *wire.Event) error {
 
 // PutGroupSend queues a group message of a client.
 func (s *Session) PutGroupSend(m *wire.GroupSend) error {
-	b, q, err := s.beginIn(wire.KindGroupSend, m.Size(), m.Delivery, laneOf(m.Delivery, m.Group, 0))
+	b, q, err := s.beginIn(wire.KindGroupSend, m.Size(), m.Delivery, laneOfSend(m))
+	if err != nil {
+		return err
+	}
+	return s.commit(q, m.Append(b))
+}
+
+// PutGroupMessage queues a member's own message to another one, in a pair.
+func (s *Session) PutGroupMessage(m *wire.GroupMessage) error {
+	b, q, err := s.beginIn(wire.KindGroupMessage, m.Size(), m.Delivery, laneOf(m.Delivery, m.Group, m.Sender))
 	if err != nil {
 		return err
 	}

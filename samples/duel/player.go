@@ -30,7 +30,6 @@ type player struct {
 	mu     sync.Mutex
 	group  *client.Group // nil until the server has found a room
 	rivals map[wire.ID]*rival
-	met    uint16
 	faults []error // of rivals that have left
 	gone   summary // likewise
 }
@@ -41,7 +40,7 @@ func join(ctx context.Context, o options, name string) (*player, error) {
 	c, err := client.Dial(ctx, client.Config{
 		App: "duel", Payload: []byte(name), Pin: o.pin,
 		RelayOnly: o.relayOnly, StreamOnly: o.blockUDP, Simulate: o.simulate,
-		OnGroup: p.entered, OnPath: p.pathChanged,
+		OnGroup: p.entered,
 	}, "tls://"+o.connect) // UDP comes beside it by itself
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -59,11 +58,11 @@ func (p *player) entered(g *client.Group) {
 		}
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.met++
-		p.rivals[m.ID] = newRival(m, p.met, time.Now())
+		p.rivals[m.ID] = newRival(m, time.Now())
 	}
 	g.OnLeave = func(m client.Member, _ wire.Code) { p.left(m.ID, time.Now()) }
 	g.OnMessage = p.message
+	g.OnPath = p.pathChanged
 	p.mu.Lock()
 	p.group = g
 	p.mu.Unlock()
@@ -85,14 +84,12 @@ func (p *player) left(id wire.ID, now time.Time) {
 	p.signal()
 }
 
-// pathChanged is the client's OnPath. It may come before the other's OnJoin,
-// which is why the ticks look at the path as well.
-func (p *player) pathChanged(id wire.ID, path client.Path) {
+// pathChanged is the group's OnPath; the ticks look at the path as well, for its
+// figures.
+func (p *player) pathChanged(m client.Member, path client.Path) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if r := p.rivals[id]; r != nil {
-		r.reached(path, true, time.Now())
-	}
+	p.rivals[m.ID].reached(path, true, time.Now())
 }
 
 // message is the group's OnMessage, whichever way the message came.
@@ -128,17 +125,14 @@ func decode[T any](e wire.Event) (v T, ok bool) {
 	return v, err == nil && n == len(e.Payload)
 }
 
-// send sends to one rival, past the server where the two are a pair. An error
-// needs no care: a move that is not sent is lost, and a shot stays open.
+// send sends to one rival, past the server where that can be. An error needs no
+// care: a move that is not sent is lost, and a shot stays open.
 func (p *player) send(r *rival, code uint16, v any, d wire.Delivery) {
 	payload, err := binary.Append(nil, binary.BigEndian, v)
 	if err != nil {
 		panic(err) // v has no fixed size
 	}
-	body := wire.Payload(payload)
-	if err := p.group.SendTo(r.id, code, body, d); errors.Is(err, client.ErrNoPair) {
-		p.group.Send(code, body, d, r.id)
-	}
+	p.group.SendTo(r.id, code, wire.Payload(payload), d)
 }
 
 // run moves and shoots until ctx or the session ends.
@@ -165,7 +159,7 @@ func (p *player) act(now time.Time) {
 	for _, r := range p.rivals {
 		path, paired := p.client.Path(r.id)
 		r.reached(path, paired, now)
-		p.send(r, msgMove, r.next(float32(cos), float32(sin), now, p.clock(now)), wire.Sequenced(r.key))
+		p.send(r, msgMove, r.next(float32(cos), float32(sin), now, p.clock(now)), wire.Sequenced(1))
 		if rand.N(volley) == 0 {
 			p.send(r, msgShot, r.fire(), wire.Reliable)
 		}

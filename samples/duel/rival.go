@@ -28,7 +28,6 @@ type move struct {
 type rival struct {
 	id   wire.ID
 	name string
-	key  uint16 // of the moves: messages with one key supersede each other, and those to different rivals must not
 	met  time.Time
 
 	x, y   float32
@@ -52,8 +51,8 @@ type rival struct {
 	shownNewest, shownHeard uint32 // as last shown
 }
 
-func newRival(m client.Member, key uint16, now time.Time) *rival {
-	return &rival{id: m.ID, name: string(m.Payload), key: key, met: now, open: make(map[uint32]bool), seen: make(map[uint32]bool)}
+func newRival(m client.Member, now time.Time) *rival {
+	return &rival{id: m.ID, name: string(m.Payload), met: now, open: make(map[uint32]bool), seen: make(map[uint32]bool)}
 }
 
 // next is the move to send now.
@@ -149,7 +148,7 @@ func (r *rival) lossSince() float64 {
 }
 
 // deaf is how long two that met may hear nothing of each other.
-const deaf = 2 * time.Second
+const deaf = 5 * time.Second
 
 // faults are what must not be, as of now.
 func (r *rival) faults(now time.Time) (list []error) {

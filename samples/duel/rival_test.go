@@ -13,7 +13,7 @@ import (
 var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 
 func someRival() *rival {
-	return newRival(client.Member{ID: 7, Payload: []byte("bob")}, 1, noon)
+	return newRival(client.Member{ID: 7, Payload: []byte("bob")}, noon)
 }
 
 func TestLossIsTheGaps(t *testing.T) {
@@ -56,7 +56,7 @@ func TestFaults(t *testing.T) {
 		do         func(*rival)
 	}{
 		{"nothing yet", "", time.Second, func(*rival) {}},
-		{"deaf", "never heard", 3 * time.Second, func(*rival) {}},
+		{"deaf", "never heard", 6 * time.Second, func(*rival) {}},
 		{"heard", "", 3 * time.Second, func(r *rival) { r.moved(move{Number: 1}, noon, 1) }},
 		{"lost", "1 of 2 shots at bob were lost", 0, func(r *rival) { r.hit(r.fire()); r.fire() }},
 		{"all hit", "", 0, func(r *rival) { r.fire(); r.fire(); r.hit(2); r.hit(1) }},

@@ -207,6 +207,6 @@ func (r *room) Receive(c *actor.Context) {
 		delete(r.names, m.Peer.ID())
 	case groups.PathChanged:
 		r.log.Info("path changed", slog.String("group", m.Group.String()), slog.String("a", r.names[m.A.ID()]),
-			slog.String("b", r.names[m.B.ID()]), slog.Bool("direct", m.Direct), slog.Duration("rtt", m.RTT))
+			slog.String("b", r.names[m.B.ID()]), slog.Bool("direct", m.Direct), slog.String("reason", m.Reason.String()), slog.Duration("rtt", m.RTT))
 	}
 }

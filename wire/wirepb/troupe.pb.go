@@ -1268,7 +1268,9 @@ type GroupSend struct {
 	Params        []*Param               `protobuf:"bytes,4,rep,name=params,proto3" json:"params,omitempty"`
 	Delivery      uint32                 `protobuf:"varint,5,opt,name=delivery,proto3" json:"delivery,omitempty"`
 	Group         uint64                 `protobuf:"fixed64,8,opt,name=group,proto3" json:"group,omitempty"`
-	To            []uint64               `protobuf:"fixed64,9,rep,packed,name=to,proto3" json:"to,omitempty"` // none: every member; at most 256
+	To            []uint64               `protobuf:"fixed64,9,rep,packed,name=to,proto3" json:"to,omitempty"`          // none: every member; at most 256
+	Sequence      uint32                 `protobuf:"varint,13,opt,name=sequence,proto3" json:"sequence,omitempty"`     // of a sequenced message; the server passes it on
+	Except        []uint64               `protobuf:"fixed64,14,rep,packed,name=except,proto3" json:"except,omitempty"` // with no to: members that have it already; at most 64
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1345,6 +1347,20 @@ func (x *GroupSend) GetTo() []uint64 {
 	return nil
 }
 
+func (x *GroupSend) GetSequence() uint32 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *GroupSend) GetExcept() []uint64 {
+	if x != nil {
+		return x.Except
+	}
+	return nil
+}
+
 // GroupMessage is a group message, on its way from the server to a member.
 type GroupMessage struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1356,6 +1372,7 @@ type GroupMessage struct {
 	Position      uint64                 `protobuf:"varint,10,opt,name=position,proto3" json:"position,omitempty"` // in the group's log; 0 when it has none: unreliable, sequenced, sent to some, or replayed from the cache
 	Sender        uint64                 `protobuf:"fixed64,11,opt,name=sender,proto3" json:"sender,omitempty"`    // stamped by the server; 1 is the server
 	Epoch         uint64                 `protobuf:"varint,12,opt,name=epoch,proto3" json:"epoch,omitempty"`       // the sender's membership: the position of its Joined
+	Sequence      uint32                 `protobuf:"varint,13,opt,name=sequence,proto3" json:"sequence,omitempty"` // the sender's count of its sequenced messages, of all groups and whatever they go by; 0: it does not count
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1442,6 +1459,13 @@ func (x *GroupMessage) GetSender() uint64 {
 func (x *GroupMessage) GetEpoch() uint64 {
 	if x != nil {
 		return x.Epoch
+	}
+	return 0
+}
+
+func (x *GroupMessage) GetSequence() uint32 {
+	if x != nil {
+		return x.Sequence
 	}
 	return 0
 }
@@ -1865,6 +1889,8 @@ type Limits struct {
 	OperationBurst uint32                 `protobuf:"varint,3,opt,name=operation_burst,json=operationBurst,proto3" json:"operation_burst,omitempty"`
 	PingInterval   uint32                 `protobuf:"varint,4,opt,name=ping_interval,json=pingInterval,proto3" json:"ping_interval,omitempty"` // milliseconds between the server's pings
 	IdleTimeout    uint32                 `protobuf:"varint,5,opt,name=idle_timeout,json=idleTimeout,proto3" json:"idle_timeout,omitempty"`    // milliseconds of silence after which the server closes
+	Relay          *Rate                  `protobuf:"bytes,6,opt,name=relay,proto3" json:"relay,omitempty"`                                    // packets that the server relays to other clients
+	RelayPace      *Rate                  `protobuf:"bytes,7,opt,name=relay_pace,json=relayPace,proto3" json:"relay_pace,omitempty"`           // bytes of them
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -1934,6 +1960,73 @@ func (x *Limits) GetIdleTimeout() uint32 {
 	return 0
 }
 
+func (x *Limits) GetRelay() *Rate {
+	if x != nil {
+		return x.Relay
+	}
+	return nil
+}
+
+func (x *Limits) GetRelayPace() *Rate {
+	if x != nil {
+		return x.RelayPace
+	}
+	return nil
+}
+
+// Rate is a token bucket's; none, or 0 per second, is unlimited.
+type Rate struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	PerSecond     uint32                 `protobuf:"varint,1,opt,name=per_second,json=perSecond,proto3" json:"per_second,omitempty"`
+	Burst         uint32                 `protobuf:"varint,2,opt,name=burst,proto3" json:"burst,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rate) Reset() {
+	*x = Rate{}
+	mi := &file_wire_troupe_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rate) ProtoMessage() {}
+
+func (x *Rate) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_troupe_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rate.ProtoReflect.Descriptor instead.
+func (*Rate) Descriptor() ([]byte, []int) {
+	return file_wire_troupe_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *Rate) GetPerSecond() uint32 {
+	if x != nil {
+		return x.PerSecond
+	}
+	return 0
+}
+
+func (x *Rate) GetBurst() uint32 {
+	if x != nil {
+		return x.Burst
+	}
+	return 0
+}
+
 // Refuse declines a Hello; the connection closes behind it.
 type Refuse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1945,7 +2038,7 @@ type Refuse struct {
 
 func (x *Refuse) Reset() {
 	*x = Refuse{}
-	mi := &file_wire_troupe_proto_msgTypes[25]
+	mi := &file_wire_troupe_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1957,7 +2050,7 @@ func (x *Refuse) String() string {
 func (*Refuse) ProtoMessage() {}
 
 func (x *Refuse) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[25]
+	mi := &file_wire_troupe_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1970,7 +2063,7 @@ func (x *Refuse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refuse.ProtoReflect.Descriptor instead.
 func (*Refuse) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{25}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Refuse) GetCode() uint32 {
@@ -1998,7 +2091,7 @@ type Close struct {
 
 func (x *Close) Reset() {
 	*x = Close{}
-	mi := &file_wire_troupe_proto_msgTypes[26]
+	mi := &file_wire_troupe_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2010,7 +2103,7 @@ func (x *Close) String() string {
 func (*Close) ProtoMessage() {}
 
 func (x *Close) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[26]
+	mi := &file_wire_troupe_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2023,7 +2116,7 @@ func (x *Close) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Close.ProtoReflect.Descriptor instead.
 func (*Close) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{26}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Close) GetCode() uint32 {
@@ -2050,7 +2143,7 @@ type Ping struct {
 
 func (x *Ping) Reset() {
 	*x = Ping{}
-	mi := &file_wire_troupe_proto_msgTypes[27]
+	mi := &file_wire_troupe_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2062,7 +2155,7 @@ func (x *Ping) String() string {
 func (*Ping) ProtoMessage() {}
 
 func (x *Ping) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[27]
+	mi := &file_wire_troupe_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2075,7 +2168,7 @@ func (x *Ping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ping.ProtoReflect.Descriptor instead.
 func (*Ping) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{27}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Ping) GetTime() uint64 {
@@ -2095,7 +2188,7 @@ type Pong struct {
 
 func (x *Pong) Reset() {
 	*x = Pong{}
-	mi := &file_wire_troupe_proto_msgTypes[28]
+	mi := &file_wire_troupe_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2107,7 +2200,7 @@ func (x *Pong) String() string {
 func (*Pong) ProtoMessage() {}
 
 func (x *Pong) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[28]
+	mi := &file_wire_troupe_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2120,7 +2213,7 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pong.ProtoReflect.Descriptor instead.
 func (*Pong) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{28}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Pong) GetTime() uint64 {
@@ -2155,7 +2248,7 @@ type GroupEntry struct {
 
 func (x *GroupEntry) Reset() {
 	*x = GroupEntry{}
-	mi := &file_wire_troupe_proto_msgTypes[29]
+	mi := &file_wire_troupe_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2167,7 +2260,7 @@ func (x *GroupEntry) String() string {
 func (*GroupEntry) ProtoMessage() {}
 
 func (x *GroupEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[29]
+	mi := &file_wire_troupe_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2180,7 +2273,7 @@ func (x *GroupEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupEntry.ProtoReflect.Descriptor instead.
 func (*GroupEntry) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{29}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *GroupEntry) GetGroup() uint64 {
@@ -2272,17 +2365,18 @@ func (*GroupEntry_Properties) isGroupEntry_Entry() {}
 type Joined struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Members       []*Member              `protobuf:"bytes,1,rep,name=members,proto3" json:"members,omitempty"`
-	Own           bool                   `protobuf:"varint,2,opt,name=own,proto3" json:"own,omitempty"`              // the receiver itself has joined
-	Payload       []byte                 `protobuf:"bytes,3,opt,name=payload,proto3" json:"payload,omitempty"`       // the group's, with own
-	Quiet         bool                   `protobuf:"varint,4,opt,name=quiet,proto3" json:"quiet,omitempty"`          // no member events will follow, positions may skip
-	Properties    *Params                `protobuf:"bytes,5,opt,name=properties,proto3" json:"properties,omitempty"` // as they stand, with own
+	Own           bool                   `protobuf:"varint,2,opt,name=own,proto3" json:"own,omitempty"`                              // the receiver itself has joined
+	Payload       []byte                 `protobuf:"bytes,3,opt,name=payload,proto3" json:"payload,omitempty"`                       // the group's, with own
+	Quiet         bool                   `protobuf:"varint,4,opt,name=quiet,proto3" json:"quiet,omitempty"`                          // no member events will follow, positions may skip
+	Properties    *Params                `protobuf:"bytes,5,opt,name=properties,proto3" json:"properties,omitempty"`                 // as they stand, with own
+	MaxDirect     uint32                 `protobuf:"varint,6,opt,name=max_direct,json=maxDirect,proto3" json:"max_direct,omitempty"` // members that one sends unreliable and sequenced messages to past the server, with own
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Joined) Reset() {
 	*x = Joined{}
-	mi := &file_wire_troupe_proto_msgTypes[30]
+	mi := &file_wire_troupe_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2294,7 +2388,7 @@ func (x *Joined) String() string {
 func (*Joined) ProtoMessage() {}
 
 func (x *Joined) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[30]
+	mi := &file_wire_troupe_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2307,7 +2401,7 @@ func (x *Joined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Joined.ProtoReflect.Descriptor instead.
 func (*Joined) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{30}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Joined) GetMembers() []*Member {
@@ -2345,6 +2439,13 @@ func (x *Joined) GetProperties() *Params {
 	return nil
 }
 
+func (x *Joined) GetMaxDirect() uint32 {
+	if x != nil {
+		return x.MaxDirect
+	}
+	return 0
+}
+
 type Member struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            uint64                 `protobuf:"fixed64,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -2356,7 +2457,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_wire_troupe_proto_msgTypes[31]
+	mi := &file_wire_troupe_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2368,7 +2469,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[31]
+	mi := &file_wire_troupe_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2381,7 +2482,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{31}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Member) GetId() uint64 {
@@ -2417,7 +2518,7 @@ type Left struct {
 
 func (x *Left) Reset() {
 	*x = Left{}
-	mi := &file_wire_troupe_proto_msgTypes[32]
+	mi := &file_wire_troupe_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2429,7 +2530,7 @@ func (x *Left) String() string {
 func (*Left) ProtoMessage() {}
 
 func (x *Left) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[32]
+	mi := &file_wire_troupe_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2442,7 +2543,7 @@ func (x *Left) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Left.ProtoReflect.Descriptor instead.
 func (*Left) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{32}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Left) GetMember() uint64 {
@@ -2483,7 +2584,7 @@ type Destroyed struct {
 
 func (x *Destroyed) Reset() {
 	*x = Destroyed{}
-	mi := &file_wire_troupe_proto_msgTypes[33]
+	mi := &file_wire_troupe_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2495,7 +2596,7 @@ func (x *Destroyed) String() string {
 func (*Destroyed) ProtoMessage() {}
 
 func (x *Destroyed) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[33]
+	mi := &file_wire_troupe_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2508,7 +2609,7 @@ func (x *Destroyed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Destroyed.ProtoReflect.Descriptor instead.
 func (*Destroyed) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{33}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Destroyed) GetReason() uint32 {
@@ -2536,7 +2637,7 @@ type Properties struct {
 
 func (x *Properties) Reset() {
 	*x = Properties{}
-	mi := &file_wire_troupe_proto_msgTypes[34]
+	mi := &file_wire_troupe_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2548,7 +2649,7 @@ func (x *Properties) String() string {
 func (*Properties) ProtoMessage() {}
 
 func (x *Properties) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[34]
+	mi := &file_wire_troupe_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2561,7 +2662,7 @@ func (x *Properties) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Properties.ProtoReflect.Descriptor instead.
 func (*Properties) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{34}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Properties) GetSet() *Params {
@@ -2590,7 +2691,7 @@ type GroupAck struct {
 
 func (x *GroupAck) Reset() {
 	*x = GroupAck{}
-	mi := &file_wire_troupe_proto_msgTypes[35]
+	mi := &file_wire_troupe_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2602,7 +2703,7 @@ func (x *GroupAck) String() string {
 func (*GroupAck) ProtoMessage() {}
 
 func (x *GroupAck) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[35]
+	mi := &file_wire_troupe_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2615,7 +2716,7 @@ func (x *GroupAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupAck.ProtoReflect.Descriptor instead.
 func (*GroupAck) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{35}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *GroupAck) GetGroup() uint64 {
@@ -2652,7 +2753,7 @@ type Pair struct {
 
 func (x *Pair) Reset() {
 	*x = Pair{}
-	mi := &file_wire_troupe_proto_msgTypes[36]
+	mi := &file_wire_troupe_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2664,7 +2765,7 @@ func (x *Pair) String() string {
 func (*Pair) ProtoMessage() {}
 
 func (x *Pair) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[36]
+	mi := &file_wire_troupe_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2677,7 +2778,7 @@ func (x *Pair) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pair.ProtoReflect.Descriptor instead.
 func (*Pair) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{36}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Pair) GetSlot() uint32 {
@@ -2753,7 +2854,7 @@ type Unpair struct {
 
 func (x *Unpair) Reset() {
 	*x = Unpair{}
-	mi := &file_wire_troupe_proto_msgTypes[37]
+	mi := &file_wire_troupe_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2765,7 +2866,7 @@ func (x *Unpair) String() string {
 func (*Unpair) ProtoMessage() {}
 
 func (x *Unpair) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[37]
+	mi := &file_wire_troupe_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2778,7 +2879,7 @@ func (x *Unpair) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unpair.ProtoReflect.Descriptor instead.
 func (*Unpair) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{37}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Unpair) GetSlot() uint32 {
@@ -2804,7 +2905,7 @@ type Candidates struct {
 
 func (x *Candidates) Reset() {
 	*x = Candidates{}
-	mi := &file_wire_troupe_proto_msgTypes[38]
+	mi := &file_wire_troupe_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2816,7 +2917,7 @@ func (x *Candidates) String() string {
 func (*Candidates) ProtoMessage() {}
 
 func (x *Candidates) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[38]
+	mi := &file_wire_troupe_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2829,7 +2930,7 @@ func (x *Candidates) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidates.ProtoReflect.Descriptor instead.
 func (*Candidates) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{38}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Candidates) GetHosts() [][]byte {
@@ -2891,7 +2992,7 @@ type Punch struct {
 
 func (x *Punch) Reset() {
 	*x = Punch{}
-	mi := &file_wire_troupe_proto_msgTypes[39]
+	mi := &file_wire_troupe_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2903,7 +3004,7 @@ func (x *Punch) String() string {
 func (*Punch) ProtoMessage() {}
 
 func (x *Punch) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[39]
+	mi := &file_wire_troupe_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2916,7 +3017,7 @@ func (x *Punch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Punch.ProtoReflect.Descriptor instead.
 func (*Punch) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{39}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Punch) GetSlot() uint32 {
@@ -2968,22 +3069,26 @@ func (x *Punch) GetBirthday() bool {
 	return false
 }
 
-// PairPath tells the server of a pair's path, and may ask for a Punch.
+// PairPath tells the server of a pair's path, when it changes and now and then
+// while it is direct and in use, and may ask for a Punch.
 type PairPath struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Slot          uint32                 `protobuf:"varint,1,opt,name=slot,proto3" json:"slot,omitempty"`
-	State         uint32                 `protobuf:"varint,2,opt,name=state,proto3" json:"state,omitempty"` // 0 relayed, 1 looking, 2 direct, 3 in doubt
-	Rtt           uint32                 `protobuf:"varint,3,opt,name=rtt,proto3" json:"rtt,omitempty"`     // microseconds, of the direct path
-	Reason        uint32                 `protobuf:"varint,4,opt,name=reason,proto3" json:"reason,omitempty"`
-	Punch         bool                   `protobuf:"varint,5,opt,name=punch,proto3" json:"punch,omitempty"` // asks for a Punch
-	At            []byte                 `protobuf:"bytes,6,opt,name=at,proto3" json:"at,omitempty"`        // of a direct path: the other end's address, 18 bytes
+	State         uint32                 `protobuf:"varint,2,opt,name=state,proto3" json:"state,omitempty"`     // 0 relayed, 1 looking, 2 direct, 3 in doubt
+	Rtt           uint32                 `protobuf:"varint,3,opt,name=rtt,proto3" json:"rtt,omitempty"`         // microseconds, of the direct path
+	Reason        uint32                 `protobuf:"varint,4,opt,name=reason,proto3" json:"reason,omitempty"`   // of the last change: 0 started, 1 echoed, 2 overdue, 3 silent, 4 gave up, 5 retried, 6 invited, 7 network changed, 8 better path, 9 relay faster, 10 direct faster, 11 stopped
+	Punch         bool                   `protobuf:"varint,5,opt,name=punch,proto3" json:"punch,omitempty"`     // asks for a Punch
+	Loss          uint32                 `protobuf:"varint,6,opt,name=loss,proto3" json:"loss,omitempty"`       // thousandths of the other end's packets that were lost lately
+	Packets       uint64                 `protobuf:"varint,7,opt,name=packets,proto3" json:"packets,omitempty"` // sent directly since the pair began
+	Bytes         uint64                 `protobuf:"varint,8,opt,name=bytes,proto3" json:"bytes,omitempty"`     // likewise
+	At            []byte                 `protobuf:"bytes,9,opt,name=at,proto3" json:"at,omitempty"`            // of a direct path: the other end's address, 18 bytes
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PairPath) Reset() {
 	*x = PairPath{}
-	mi := &file_wire_troupe_proto_msgTypes[40]
+	mi := &file_wire_troupe_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2995,7 +3100,7 @@ func (x *PairPath) String() string {
 func (*PairPath) ProtoMessage() {}
 
 func (x *PairPath) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[40]
+	mi := &file_wire_troupe_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3008,7 +3113,7 @@ func (x *PairPath) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairPath.ProtoReflect.Descriptor instead.
 func (*PairPath) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{40}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *PairPath) GetSlot() uint32 {
@@ -3046,11 +3151,86 @@ func (x *PairPath) GetPunch() bool {
 	return false
 }
 
+func (x *PairPath) GetLoss() uint32 {
+	if x != nil {
+		return x.Loss
+	}
+	return 0
+}
+
+func (x *PairPath) GetPackets() uint64 {
+	if x != nil {
+		return x.Packets
+	}
+	return 0
+}
+
+func (x *PairPath) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
 func (x *PairPath) GetAt() []byte {
 	if x != nil {
 		return x.At
 	}
 	return nil
+}
+
+// Hint says how well the client's machine would do as the host of its groups. It
+// replaces the one before.
+type Hint struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	FrameRate     uint32                 `protobuf:"varint,1,opt,name=frame_rate,json=frameRate,proto3" json:"frame_rate,omitempty"` // a second; 0: unknown
+	Upload        uint32                 `protobuf:"varint,2,opt,name=upload,proto3" json:"upload,omitempty"`                        // bytes a second that it can send; 0: unknown
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Hint) Reset() {
+	*x = Hint{}
+	mi := &file_wire_troupe_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Hint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Hint) ProtoMessage() {}
+
+func (x *Hint) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_troupe_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Hint.ProtoReflect.Descriptor instead.
+func (*Hint) Descriptor() ([]byte, []int) {
+	return file_wire_troupe_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *Hint) GetFrameRate() uint32 {
+	if x != nil {
+		return x.FrameRate
+	}
+	return 0
+}
+
+func (x *Hint) GetUpload() uint32 {
+	if x != nil {
+		return x.Upload
+	}
+	return 0
 }
 
 // GroupSet asks to change properties if those in expect have these values
@@ -3067,7 +3247,7 @@ type GroupSet struct {
 
 func (x *GroupSet) Reset() {
 	*x = GroupSet{}
-	mi := &file_wire_troupe_proto_msgTypes[41]
+	mi := &file_wire_troupe_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3079,7 +3259,7 @@ func (x *GroupSet) String() string {
 func (*GroupSet) ProtoMessage() {}
 
 func (x *GroupSet) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_troupe_proto_msgTypes[41]
+	mi := &file_wire_troupe_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3092,7 +3272,7 @@ func (x *GroupSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupSet.ProtoReflect.Descriptor instead.
 func (*GroupSet) Descriptor() ([]byte, []int) {
-	return file_wire_troupe_proto_rawDescGZIP(), []int{41}
+	return file_wire_troupe_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *GroupSet) GetGroup() uint64 {
@@ -3121,6 +3301,262 @@ func (x *GroupSet) GetExpect() *Params {
 		return x.Expect
 	}
 	return nil
+}
+
+// LinkHello opens a connection between two servers: the dialler's first frame,
+// where servers are expected.
+type LinkHello struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"` // 1
+	App           string                 `protobuf:"bytes,2,opt,name=app,proto3" json:"app,omitempty"`
+	From          string                 `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`                 // the sender's name, as its certificate has it
+	To            string                 `protobuf:"bytes,4,opt,name=to,proto3" json:"to,omitempty"`                     // the receiver's
+	Incarnation   uint64                 `protobuf:"fixed64,5,opt,name=incarnation,proto3" json:"incarnation,omitempty"` // of the sender's process: a later one of that name has a higher number
+	Generation    uint64                 `protobuf:"fixed64,6,opt,name=generation,proto3" json:"generation,omitempty"`   // from the higher name: of the last link of the two that the sender has seen, 0: none
+	Dial          uint64                 `protobuf:"fixed64,7,opt,name=dial,proto3" json:"dial,omitempty"`               // counts the sender's dials to the receiver for app
+	Over          uint64                 `protobuf:"fixed64,8,opt,name=over,proto3" json:"over,omitempty"`               // from the higher name: the receiver's last dial that is over and never was the link, 0: none
+	Payload       []byte                 `protobuf:"bytes,9,opt,name=payload,proto3" json:"payload,omitempty"`           // for the application
+	Features      uint64                 `protobuf:"fixed64,10,opt,name=features,proto3" json:"features,omitempty"`      // bits offered; none so far
+	Sdk           string                 `protobuf:"bytes,11,opt,name=sdk,proto3" json:"sdk,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LinkHello) Reset() {
+	*x = LinkHello{}
+	mi := &file_wire_troupe_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinkHello) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinkHello) ProtoMessage() {}
+
+func (x *LinkHello) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_troupe_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinkHello.ProtoReflect.Descriptor instead.
+func (*LinkHello) Descriptor() ([]byte, []int) {
+	return file_wire_troupe_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *LinkHello) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *LinkHello) GetApp() string {
+	if x != nil {
+		return x.App
+	}
+	return ""
+}
+
+func (x *LinkHello) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *LinkHello) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *LinkHello) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *LinkHello) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *LinkHello) GetDial() uint64 {
+	if x != nil {
+		return x.Dial
+	}
+	return 0
+}
+
+func (x *LinkHello) GetOver() uint64 {
+	if x != nil {
+		return x.Over
+	}
+	return 0
+}
+
+func (x *LinkHello) GetPayload() []byte {
+	if x != nil {
+		return x.Payload
+	}
+	return nil
+}
+
+func (x *LinkHello) GetFeatures() uint64 {
+	if x != nil {
+		return x.Features
+	}
+	return 0
+}
+
+func (x *LinkHello) GetSdk() string {
+	if x != nil {
+		return x.Sdk
+	}
+	return ""
+}
+
+// LinkWelcome answers it.
+type LinkWelcome struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	Incarnation   uint64                 `protobuf:"fixed64,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Generation    uint64                 `protobuf:"fixed64,3,opt,name=generation,proto3" json:"generation,omitempty"` // of the link that this connection is now; 0, from the higher name: Confirm decides
+	Reply         []byte                 `protobuf:"bytes,4,opt,name=reply,proto3" json:"reply,omitempty"`             // the application's response object
+	Features      uint64                 `protobuf:"fixed64,5,opt,name=features,proto3" json:"features,omitempty"`     // bits in force
+	Datagrams     *Datagrams             `protobuf:"bytes,6,opt,name=datagrams,proto3" json:"datagrams,omitempty"`     // on s2s+udp://
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LinkWelcome) Reset() {
+	*x = LinkWelcome{}
+	mi := &file_wire_troupe_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinkWelcome) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinkWelcome) ProtoMessage() {}
+
+func (x *LinkWelcome) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_troupe_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinkWelcome.ProtoReflect.Descriptor instead.
+func (*LinkWelcome) Descriptor() ([]byte, []int) {
+	return file_wire_troupe_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *LinkWelcome) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *LinkWelcome) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *LinkWelcome) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *LinkWelcome) GetReply() []byte {
+	if x != nil {
+		return x.Reply
+	}
+	return nil
+}
+
+func (x *LinkWelcome) GetFeatures() uint64 {
+	if x != nil {
+		return x.Features
+	}
+	return 0
+}
+
+func (x *LinkWelcome) GetDatagrams() *Datagrams {
+	if x != nil {
+		return x.Datagrams
+	}
+	return nil
+}
+
+// Confirm makes a connection that was welcomed without a generation the link.
+type Confirm struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Generation    uint64                 `protobuf:"fixed64,1,opt,name=generation,proto3" json:"generation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Confirm) Reset() {
+	*x = Confirm{}
+	mi := &file_wire_troupe_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Confirm) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Confirm) ProtoMessage() {}
+
+func (x *Confirm) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_troupe_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Confirm.ProtoReflect.Descriptor instead.
+func (*Confirm) Descriptor() ([]byte, []int) {
+	return file_wire_troupe_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *Confirm) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
 }
 
 var File_wire_troupe_proto protoreflect.FileDescriptor
@@ -3198,14 +3634,16 @@ const file_wire_troupe_proto_rawDesc = "" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x18\n" +
 	"\apayload\x18\x03 \x01(\fR\apayload\x12(\n" +
 	"\x06params\x18\x04 \x03(\v2\x10.troupe.v1.ParamR\x06params\x12\x1a\n" +
-	"\bdelivery\x18\x05 \x01(\rR\bdelivery\"\xa5\x01\n" +
+	"\bdelivery\x18\x05 \x01(\rR\bdelivery\"\xd9\x01\n" +
 	"\tGroupSend\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x18\n" +
 	"\apayload\x18\x03 \x01(\fR\apayload\x12(\n" +
 	"\x06params\x18\x04 \x03(\v2\x10.troupe.v1.ParamR\x06params\x12\x1a\n" +
 	"\bdelivery\x18\x05 \x01(\rR\bdelivery\x12\x14\n" +
 	"\x05group\x18\b \x01(\x06R\x05group\x12\x0e\n" +
-	"\x02to\x18\t \x03(\x06R\x02to\"\xe2\x01\n" +
+	"\x02to\x18\t \x03(\x06R\x02to\x12\x1a\n" +
+	"\bsequence\x18\r \x01(\rR\bsequence\x12\x16\n" +
+	"\x06except\x18\x0e \x03(\x06R\x06except\"\xfe\x01\n" +
 	"\fGroupMessage\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x18\n" +
 	"\apayload\x18\x03 \x01(\fR\apayload\x12(\n" +
@@ -3215,7 +3653,8 @@ const file_wire_troupe_proto_rawDesc = "" +
 	"\bposition\x18\n" +
 	" \x01(\x04R\bposition\x12\x16\n" +
 	"\x06sender\x18\v \x01(\x06R\x06sender\x12\x14\n" +
-	"\x05epoch\x18\f \x01(\x04R\x05epoch\"\xbd\x01\n" +
+	"\x05epoch\x18\f \x01(\x04R\x05epoch\x12\x1a\n" +
+	"\bsequence\x18\r \x01(\rR\bsequence\"\xbd\x01\n" +
 	"\x05Hello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x10\n" +
 	"\x03app\x18\x02 \x01(\tR\x03app\x12\x12\n" +
@@ -3251,13 +3690,20 @@ const file_wire_troupe_proto_rawDesc = "" +
 	"secondHost\"\b\n" +
 	"\x06Attach\"$\n" +
 	"\x04Path\x12\x1c\n" +
-	"\tdatagrams\x18\x01 \x01(\bR\tdatagrams\"\xb6\x01\n" +
+	"\tdatagrams\x18\x01 \x01(\bR\tdatagrams\"\x8d\x02\n" +
 	"\x06Limits\x12\x14\n" +
 	"\x05frame\x18\x01 \x01(\rR\x05frame\x12%\n" +
 	"\x0eoperation_rate\x18\x02 \x01(\rR\roperationRate\x12'\n" +
 	"\x0foperation_burst\x18\x03 \x01(\rR\x0eoperationBurst\x12#\n" +
 	"\rping_interval\x18\x04 \x01(\rR\fpingInterval\x12!\n" +
-	"\fidle_timeout\x18\x05 \x01(\rR\vidleTimeout\"0\n" +
+	"\fidle_timeout\x18\x05 \x01(\rR\vidleTimeout\x12%\n" +
+	"\x05relay\x18\x06 \x01(\v2\x0f.troupe.v1.RateR\x05relay\x12.\n" +
+	"\n" +
+	"relay_pace\x18\a \x01(\v2\x0f.troupe.v1.RateR\trelayPace\";\n" +
+	"\x04Rate\x12\x1d\n" +
+	"\n" +
+	"per_second\x18\x01 \x01(\rR\tperSecond\x12\x14\n" +
+	"\x05burst\x18\x02 \x01(\rR\x05burst\"0\n" +
 	"\x06Refuse\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\"/\n" +
@@ -3279,7 +3725,7 @@ const file_wire_troupe_proto_rawDesc = "" +
 	"\n" +
 	"properties\x18\x06 \x01(\v2\x15.troupe.v1.PropertiesH\x00R\n" +
 	"propertiesB\a\n" +
-	"\x05entryJ\x04\b\a\x10\bJ\x04\b\b\x10\t\"\xaa\x01\n" +
+	"\x05entryJ\x04\b\a\x10\bJ\x04\b\b\x10\t\"\xc9\x01\n" +
 	"\x06Joined\x12+\n" +
 	"\amembers\x18\x01 \x03(\v2\x11.troupe.v1.MemberR\amembers\x12\x10\n" +
 	"\x03own\x18\x02 \x01(\bR\x03own\x12\x18\n" +
@@ -3287,7 +3733,9 @@ const file_wire_troupe_proto_rawDesc = "" +
 	"\x05quiet\x18\x04 \x01(\bR\x05quiet\x121\n" +
 	"\n" +
 	"properties\x18\x05 \x01(\v2\x11.troupe.v1.ParamsR\n" +
-	"properties\"H\n" +
+	"properties\x12\x1d\n" +
+	"\n" +
+	"max_direct\x18\x06 \x01(\rR\tmaxDirect\"H\n" +
 	"\x06Member\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x06R\x02id\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x18\n" +
@@ -3337,19 +3785,54 @@ const file_wire_troupe_proto_rawDesc = "" +
 	"samePublic\x12\x12\n" +
 	"\x04wait\x18\x05 \x01(\rR\x04wait\x12\x18\n" +
 	"\aattempt\x18\x06 \x01(\rR\aattempt\x12\x1a\n" +
-	"\bbirthday\x18\a \x01(\bR\bbirthday\"\x84\x01\n" +
+	"\bbirthday\x18\a \x01(\bR\bbirthday\"\xc8\x01\n" +
 	"\bPairPath\x12\x12\n" +
 	"\x04slot\x18\x01 \x01(\rR\x04slot\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\rR\x05state\x12\x10\n" +
 	"\x03rtt\x18\x03 \x01(\rR\x03rtt\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\rR\x06reason\x12\x14\n" +
-	"\x05punch\x18\x05 \x01(\bR\x05punch\x12\x0e\n" +
-	"\x02at\x18\x06 \x01(\fR\x02at\"\x8a\x01\n" +
+	"\x05punch\x18\x05 \x01(\bR\x05punch\x12\x12\n" +
+	"\x04loss\x18\x06 \x01(\rR\x04loss\x12\x18\n" +
+	"\apackets\x18\a \x01(\x04R\apackets\x12\x14\n" +
+	"\x05bytes\x18\b \x01(\x04R\x05bytes\x12\x0e\n" +
+	"\x02at\x18\t \x01(\fR\x02at\"=\n" +
+	"\x04Hint\x12\x1d\n" +
+	"\n" +
+	"frame_rate\x18\x01 \x01(\rR\tframeRate\x12\x16\n" +
+	"\x06upload\x18\x02 \x01(\rR\x06upload\"\x8a\x01\n" +
 	"\bGroupSet\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\x06R\x05group\x12\x18\n" +
 	"\arequest\x18\x02 \x01(\rR\arequest\x12#\n" +
 	"\x03set\x18\x03 \x01(\v2\x11.troupe.v1.ParamsR\x03set\x12)\n" +
-	"\x06expect\x18\x04 \x01(\v2\x11.troupe.v1.ParamsR\x06expectB)Z'github.com/troupe-go/troupe/wire/wirepbb\x06proto3"
+	"\x06expect\x18\x04 \x01(\v2\x11.troupe.v1.ParamsR\x06expect\"\x8d\x02\n" +
+	"\tLinkHello\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\rR\aversion\x12\x10\n" +
+	"\x03app\x18\x02 \x01(\tR\x03app\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x04 \x01(\tR\x02to\x12 \n" +
+	"\vincarnation\x18\x05 \x01(\x06R\vincarnation\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x06 \x01(\x06R\n" +
+	"generation\x12\x12\n" +
+	"\x04dial\x18\a \x01(\x06R\x04dial\x12\x12\n" +
+	"\x04over\x18\b \x01(\x06R\x04over\x12\x18\n" +
+	"\apayload\x18\t \x01(\fR\apayload\x12\x1a\n" +
+	"\bfeatures\x18\n" +
+	" \x01(\x06R\bfeatures\x12\x10\n" +
+	"\x03sdk\x18\v \x01(\tR\x03sdk\"\xc9\x01\n" +
+	"\vLinkWelcome\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from\x12 \n" +
+	"\vincarnation\x18\x02 \x01(\x06R\vincarnation\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x03 \x01(\x06R\n" +
+	"generation\x12\x14\n" +
+	"\x05reply\x18\x04 \x01(\fR\x05reply\x12\x1a\n" +
+	"\bfeatures\x18\x05 \x01(\x06R\bfeatures\x122\n" +
+	"\tdatagrams\x18\x06 \x01(\v2\x14.troupe.v1.DatagramsR\tdatagrams\")\n" +
+	"\aConfirm\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x01 \x01(\x06R\n" +
+	"generationB)Z'github.com/troupe-go/troupe/wire/wirepbb\x06proto3"
 
 var (
 	file_wire_troupe_proto_rawDescOnce sync.Once
@@ -3363,7 +3846,7 @@ func file_wire_troupe_proto_rawDescGZIP() []byte {
 	return file_wire_troupe_proto_rawDescData
 }
 
-var file_wire_troupe_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_wire_troupe_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
 var file_wire_troupe_proto_goTypes = []any{
 	(*Value)(nil),        // 0: troupe.v1.Value
 	(*Values)(nil),       // 1: troupe.v1.Values
@@ -3390,23 +3873,28 @@ var file_wire_troupe_proto_goTypes = []any{
 	(*Attach)(nil),       // 22: troupe.v1.Attach
 	(*Path)(nil),         // 23: troupe.v1.Path
 	(*Limits)(nil),       // 24: troupe.v1.Limits
-	(*Refuse)(nil),       // 25: troupe.v1.Refuse
-	(*Close)(nil),        // 26: troupe.v1.Close
-	(*Ping)(nil),         // 27: troupe.v1.Ping
-	(*Pong)(nil),         // 28: troupe.v1.Pong
-	(*GroupEntry)(nil),   // 29: troupe.v1.GroupEntry
-	(*Joined)(nil),       // 30: troupe.v1.Joined
-	(*Member)(nil),       // 31: troupe.v1.Member
-	(*Left)(nil),         // 32: troupe.v1.Left
-	(*Destroyed)(nil),    // 33: troupe.v1.Destroyed
-	(*Properties)(nil),   // 34: troupe.v1.Properties
-	(*GroupAck)(nil),     // 35: troupe.v1.GroupAck
-	(*Pair)(nil),         // 36: troupe.v1.Pair
-	(*Unpair)(nil),       // 37: troupe.v1.Unpair
-	(*Candidates)(nil),   // 38: troupe.v1.Candidates
-	(*Punch)(nil),        // 39: troupe.v1.Punch
-	(*PairPath)(nil),     // 40: troupe.v1.PairPath
-	(*GroupSet)(nil),     // 41: troupe.v1.GroupSet
+	(*Rate)(nil),         // 25: troupe.v1.Rate
+	(*Refuse)(nil),       // 26: troupe.v1.Refuse
+	(*Close)(nil),        // 27: troupe.v1.Close
+	(*Ping)(nil),         // 28: troupe.v1.Ping
+	(*Pong)(nil),         // 29: troupe.v1.Pong
+	(*GroupEntry)(nil),   // 30: troupe.v1.GroupEntry
+	(*Joined)(nil),       // 31: troupe.v1.Joined
+	(*Member)(nil),       // 32: troupe.v1.Member
+	(*Left)(nil),         // 33: troupe.v1.Left
+	(*Destroyed)(nil),    // 34: troupe.v1.Destroyed
+	(*Properties)(nil),   // 35: troupe.v1.Properties
+	(*GroupAck)(nil),     // 36: troupe.v1.GroupAck
+	(*Pair)(nil),         // 37: troupe.v1.Pair
+	(*Unpair)(nil),       // 38: troupe.v1.Unpair
+	(*Candidates)(nil),   // 39: troupe.v1.Candidates
+	(*Punch)(nil),        // 40: troupe.v1.Punch
+	(*PairPath)(nil),     // 41: troupe.v1.PairPath
+	(*Hint)(nil),         // 42: troupe.v1.Hint
+	(*GroupSet)(nil),     // 43: troupe.v1.GroupSet
+	(*LinkHello)(nil),    // 44: troupe.v1.LinkHello
+	(*LinkWelcome)(nil),  // 45: troupe.v1.LinkWelcome
+	(*Confirm)(nil),      // 46: troupe.v1.Confirm
 }
 var file_wire_troupe_proto_depIdxs = []int32{
 	1,  // 0: troupe.v1.Value.list:type_name -> troupe.v1.Values
@@ -3433,21 +3921,24 @@ var file_wire_troupe_proto_depIdxs = []int32{
 	12, // 21: troupe.v1.GroupMessage.params:type_name -> troupe.v1.Param
 	24, // 22: troupe.v1.Welcome.limits:type_name -> troupe.v1.Limits
 	21, // 23: troupe.v1.Welcome.datagrams:type_name -> troupe.v1.Datagrams
-	30, // 24: troupe.v1.GroupEntry.joined:type_name -> troupe.v1.Joined
-	32, // 25: troupe.v1.GroupEntry.left:type_name -> troupe.v1.Left
-	33, // 26: troupe.v1.GroupEntry.destroyed:type_name -> troupe.v1.Destroyed
-	34, // 27: troupe.v1.GroupEntry.properties:type_name -> troupe.v1.Properties
-	31, // 28: troupe.v1.Joined.members:type_name -> troupe.v1.Member
-	13, // 29: troupe.v1.Joined.properties:type_name -> troupe.v1.Params
-	13, // 30: troupe.v1.Properties.set:type_name -> troupe.v1.Params
-	38, // 31: troupe.v1.Punch.peer:type_name -> troupe.v1.Candidates
-	13, // 32: troupe.v1.GroupSet.set:type_name -> troupe.v1.Params
-	13, // 33: troupe.v1.GroupSet.expect:type_name -> troupe.v1.Params
-	34, // [34:34] is the sub-list for method output_type
-	34, // [34:34] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	25, // 24: troupe.v1.Limits.relay:type_name -> troupe.v1.Rate
+	25, // 25: troupe.v1.Limits.relay_pace:type_name -> troupe.v1.Rate
+	31, // 26: troupe.v1.GroupEntry.joined:type_name -> troupe.v1.Joined
+	33, // 27: troupe.v1.GroupEntry.left:type_name -> troupe.v1.Left
+	34, // 28: troupe.v1.GroupEntry.destroyed:type_name -> troupe.v1.Destroyed
+	35, // 29: troupe.v1.GroupEntry.properties:type_name -> troupe.v1.Properties
+	32, // 30: troupe.v1.Joined.members:type_name -> troupe.v1.Member
+	13, // 31: troupe.v1.Joined.properties:type_name -> troupe.v1.Params
+	13, // 32: troupe.v1.Properties.set:type_name -> troupe.v1.Params
+	39, // 33: troupe.v1.Punch.peer:type_name -> troupe.v1.Candidates
+	13, // 34: troupe.v1.GroupSet.set:type_name -> troupe.v1.Params
+	13, // 35: troupe.v1.GroupSet.expect:type_name -> troupe.v1.Params
+	21, // 36: troupe.v1.LinkWelcome.datagrams:type_name -> troupe.v1.Datagrams
+	37, // [37:37] is the sub-list for method output_type
+	37, // [37:37] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_wire_troupe_proto_init() }
@@ -3477,7 +3968,7 @@ func file_wire_troupe_proto_init() {
 		(*Value_Texts)(nil),
 		(*Value_Blobs)(nil),
 	}
-	file_wire_troupe_proto_msgTypes[29].OneofWrappers = []any{
+	file_wire_troupe_proto_msgTypes[30].OneofWrappers = []any{
 		(*GroupEntry_Joined)(nil),
 		(*GroupEntry_Left)(nil),
 		(*GroupEntry_Destroyed)(nil),
@@ -3489,7 +3980,7 @@ func file_wire_troupe_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wire_troupe_proto_rawDesc), len(file_wire_troupe_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   42,
+			NumMessages:   47,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

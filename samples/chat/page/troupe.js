@@ -339,8 +339,10 @@ const messages = {
   response: [9, message({ ...request, result: [6, s32], text: [7, text] })],
   event: [10, message(content)],
   groupEntry: [16, message({ group: [1, fixed64], position: [2, u64], joined: [3, joined], left: [4, left], destroyed: [5, reason] })],
-  groupMessage: [17, message({ ...content, group: [8, fixed64], position: [10, u64], sender: [11, fixed64], epoch: [12, u64] })],
-  groupSend: [18, message({ ...content, group: [8, fixed64], to: [9, ids] })],
+  groupMessage: [17, message({
+    ...content, group: [8, fixed64], position: [10, u64], sender: [11, fixed64], epoch: [12, u64], sequence: [13, u32],
+  })],
+  groupSend: [18, message({ ...content, group: [8, fixed64], to: [9, ids], sequence: [13, u32], except: [14, ids] })],
   groupAck: [19, message({ group: [1, fixed64], position: [2, u64] })],
 };
 const kinds = new Map(Object.entries(messages).map(([kind, [number, type]]) => [number, { kind, type }]));

@@ -14,7 +14,9 @@ const fault = (name, ...why) => {
 };
 const unhex = (s) => Uint8Array.from(Buffer.from(s, "hex"));
 const kindOf = (words) => words.replace(/ (\w)/g, (_, c) => c.toUpperCase()); // "group ack" is groupAck
-const foreign = new Set(["group set", "path", "datagrams", "attach"]); // not of a page's: it has no UDP
+const foreign = new Set([ // not of a page's: it has no UDP, and is no server
+  "group set", "path", "datagrams", "attach", "link hello", "link welcome", "confirm",
+]);
 const left = new Set(["params", "properties"]); // what troupe.js leaves out
 
 /** A message as protobuf's JSON has it: what is zero is left out. */
