@@ -46,11 +46,11 @@ type bot struct {
 
 // counts are what a bot has had to do with since they were taken.
 type counts struct {
-	packets uint64    // updates
-	ages    ages      // of what they told
-	heard   uint64    // lines
-	moves   [2]uint64 // told to others: by the server, and directly
-	bytes   uint64    // from the server, since the beginning
+	packets uint64 // updates
+	ages    ages   // of what they and moves told
+	heard   uint64 // lines
+	moves   uint64 // of others, told by themselves
+	bytes   uint64 // from the server, since the beginning
 }
 
 const (
@@ -233,13 +233,12 @@ func (b *bot) hear(from wire.ID, payload []byte, now time.Time) {
 		b.others[from] = h
 	}
 	h.hear(m, now)
+	b.count.moves++
 	b.count.ages.add(now.Sub(time.UnixMilli(b.w.Begin + int64(m.At))))
 }
 
-// tell says to those who see the bot where it is, and notes for the server who is
-// heard without it. Members that are reached directly are told so, the others by
-// one message through the server; now and then they are told past it as well, which
-// has both look for a direct path.
+// tell says to those who see the bot where it is, past the server to whom a direct
+// path leads, and notes for the server who is heard without its updates.
 func (b *bot) tell(in *protocol.Input) {
 	if !b.w.P2P || b.own == nil {
 		return
@@ -253,23 +252,7 @@ func (b *bot) tell(in *protocol.Input) {
 		}
 	}
 	m := move{At: uint32(now.UnixMilli() - b.w.Begin), X: in.X, Y: in.Y, Heading: in.Heading, Speed: in.Speed}
-	body := wire.Payload(m.append(nil))
-	var rest []wire.ID
-	for member := range b.own.Members() {
-		if member.ID == b.c.ID() {
-			continue
-		}
-		path, ok := b.c.Path(member.ID)
-		if !path.Direct {
-			rest = append(rest, member.ID)
-		}
-		if ok && (path.Direct || rand.IntN(world.TickRate) == 0) && b.own.SendTo(member.ID, msgMove, body, wire.Sequenced(0)) == nil && path.Direct {
-			b.count.moves[1]++
-		}
-	}
-	if len(rest) > 0 && b.own.Send(msgMove, body, wire.Sequenced(0), rest...) == nil {
-		b.count.moves[0] += uint64(len(rest))
-	}
+	b.own.Send(msgMove, wire.Payload(m.append(nil)), wire.Sequenced(0)) // the next one makes up for an error
 }
 
 // err is what has failed so far.
@@ -290,8 +273,19 @@ func (b *bot) take(s *summary) {
 	s.Packets += b.count.packets
 	s.Ages.merge(&b.count.ages)
 	s.Heard += b.count.heard
-	s.Moves[0] += b.count.moves[0]
-	s.Moves[1] += b.count.moves[1]
+	s.Moves += b.count.moves
+	if b.own != nil {
+		for m := range b.own.Members() {
+			path, _ := b.c.Path(m.ID)
+			switch {
+			case m.ID == b.c.ID():
+			case path.Direct:
+				s.Direct++
+			default:
+				s.Relayed++
+			}
+		}
+	}
 	s.Bytes += bytes - b.count.bytes
 	b.count = counts{bytes: bytes}
 }

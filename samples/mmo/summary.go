@@ -45,9 +45,11 @@ type summary struct {
 	Shown      float64 // items that a bot is shown, on average: the sum over the checks
 	Packets    uint64  // updates that came
 	Ages       ages
-	Bytes      uint64    // from the server
-	Heard      uint64    // lines of chat
-	Moves      [2]uint64 // told by bots to each other: through the server, and directly
+	Bytes      uint64 // from the server
+	Heard      uint64 // lines of chat
+	Moves      uint64 // told by bots to each other, as they came
+	Direct     uint64 // members of view groups that a direct path leads to: the sum over the checks
+	Relayed    uint64 // members that none leads to, likewise
 	Violations
 }
 
@@ -76,16 +78,18 @@ func (s *summary) add(o *summary) {
 	s.Ages.merge(&o.Ages)
 	s.Bytes += o.Bytes
 	s.Heard += o.Heard
-	s.Moves[0] += o.Moves[0]
-	s.Moves[1] += o.Moves[1]
+	s.Moves += o.Moves
+	s.Direct += o.Direct
+	s.Relayed += o.Relayed
 	s.Violations.add(&o.Violations)
 }
 
 func (s *summary) String() string {
 	text := fmt.Sprintf("%d bots, %.1f items in view: %.1f updates/s each, %.0f positions/s, age p50 %d ms, p99 %d ms; %.1f kB/s each from the server; %d lines heard",
 		s.Bots, s.Shown/float64(max(s.Checks, 1)), s.Rate(), float64(s.Updates())/s.Took.Seconds(), s.P50().Milliseconds(), s.P99().Milliseconds(), s.PerBot(s.Bytes)/1000, s.Heard)
-	if n := s.Moves[0] + s.Moves[1]; n > 0 {
-		text += fmt.Sprintf("; %.0f moves/s to each other, %.1f %% directly", float64(n)/s.Took.Seconds(), 100*float64(s.Moves[1])/float64(n))
+	if s.Moves > 0 {
+		text += fmt.Sprintf("; %.0f moves/s from each other, %.1f %% of the members reached directly",
+			float64(s.Moves)/s.Took.Seconds(), 100*float64(s.Direct)/float64(max(s.Direct+s.Relayed, 1)))
 	}
 	if s.Gone > 0 {
 		text += fmt.Sprintf("; %d GONE", s.Gone)
