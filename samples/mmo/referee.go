@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/troupe-go/troupe/samples/mmo/protocol"
 	"github.com/troupe-go/troupe/samples/mmo/world"
@@ -92,16 +93,20 @@ func (w *witness) at(tick uint32) (o protocol.Own, ok bool) {
 
 // path is where a bot was at some moments around the one that is judged: a second
 // before, half a second before, at it, and a little later.
-type path [5]interest.Point
+type path struct {
+	id wire.ID
+	at [5]interest.Point
+}
+
+const judged = 2 // the moment that is
 
 // paths are those of all that were in the world. All are as of the same ticks, or
 // some later where a bot had no update.
-func paths(all []*witness, first, last uint32) map[wire.ID]path {
-	known := make(map[wire.ID]path, len(all))
+func paths(all []*witness, first, last uint32) (list []*path) {
 next:
 	for _, w := range all {
-		var p path
-		for i, tick := range [len(p)]uint32{first - allowance, first - allowance/2, first, last, last + 1} {
+		p := &path{id: w.id}
+		for i, tick := range [len(p.at)]uint32{first - allowance, first - allowance/2, judged: first, last, last + 1} {
 			o, ok := w.at(tick)
 			for late := uint32(1); !ok && late <= 4; late++ {
 				o, ok = w.at(tick + late)
@@ -109,11 +114,21 @@ next:
 			if !ok {
 				continue next
 			}
-			p[i] = place(o.X, o.Y)
+			p.at[i] = place(o.X, o.Y)
 		}
-		known[w.id] = p
+		list = append(list, p)
 	}
-	return known
+	return list
+}
+
+// distances are the least and the largest there were between two.
+func (p *path) distances(q *path) (nearest, farthest float64) {
+	nearest = math.Inf(1)
+	for i := range p.at {
+		d := p.at[i].Distance(q.at[i])
+		nearest, farthest = min(nearest, d), max(farthest, d)
+	}
+	return nearest, farthest
 }
 
 // judge compares what bots were shown at a moment with where bots were, as is
@@ -132,32 +147,39 @@ func judge(then, now []*witness, enter, exit float64) (v Violations, shown float
 		first, last = min(first, w.tick), max(last, w.tick)
 		shown += float64(len(w.shown)) / float64(len(then))
 	}
-	known := paths(now, first, last)
+	all := paths(now, first, last)
+	known := make(map[wire.ID]*path, len(all))
+	for _, p := range all {
+		known[p.id] = p
+	}
 	for _, w := range then {
 		w.judgeShown(&v, byID)
-		if own, ok := known[w.id]; ok {
-			w.judgeView(&v, own, known, enter, exit)
+		if own := known[w.id]; own != nil {
+			w.judgeView(&v, own, known, all, enter, exit)
 		}
 	}
 	return v, shown
 }
 
 // judgeView looks for whom the bot should have seen and did not, or the reverse.
-func (w *witness) judgeView(v *Violations, own path, known map[wire.ID]path, enter, exit float64) {
-	for id, p := range known {
-		if id == w.id {
+func (w *witness) judgeView(v *Violations, own *path, known map[wire.ID]*path, all []*path, enter, exit float64) {
+	for _, p := range all { // as many as there are bots: what most are is found out first
+		if own.at[judged].Distance(p.at[judged]) >= enter-margin || p.id == w.id {
 			continue
 		}
-		nearest, farthest := own[0].Distance(p[0]), own[0].Distance(p[0])
-		for i := range p {
-			d := own[i].Distance(p[i])
-			nearest, farthest = min(nearest, d), max(farthest, d)
+		if _, seen := w.shown[p.id]; seen {
+			continue
 		}
-		_, seen := w.shown[id]
-		if farthest < enter-margin && !seen {
-			v.note(&v.Missing, "%v does not see %v, who has been within %.1f m", w.id, id, farthest)
+		if _, farthest := own.distances(p); farthest < enter-margin {
+			v.note(&v.Missing, "%v does not see %v, who has been within %.1f m", w.id, p.id, farthest)
 		}
-		if nearest > exit+margin && seen {
+	}
+	for id := range w.shown {
+		p := known[id]
+		if p == nil || id == w.id {
+			continue
+		}
+		if nearest, _ := own.distances(p); nearest > exit+margin {
 			v.note(&v.Ghosts, "%v sees %v, who has been beyond %.1f m", w.id, id, nearest)
 		}
 	}

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"cmp"
+	"math"
 	"math/bits"
 	"slices"
 
@@ -45,6 +46,7 @@ type Sender struct {
 	message  Roster
 	update   Update
 	choices  []choice
+	order    []uint64 // of the choices: by what they are ordered, then their index
 	out      []byte
 	outs     [][]byte
 	rostered []byte
@@ -67,7 +69,7 @@ type choice struct {
 	Change
 	t     *Track
 	size  int
-	score float64
+	score float32
 }
 
 // Add has the client told of an item. props are not changed any more.
@@ -286,36 +288,46 @@ func (s *Sender) packUpdates(tick uint64, own Own, budget int) [][]byte {
 		sections += bits.OnesCount64(set)
 	}
 	around := (budget/MaxUpdate + 1) * (headerSize + sections*sectionSize) // the updates' own bytes
-	cut := total > budget-around
-	if cut {
+	s.order = s.order[:0]
+	if total > budget-around {
 		s.cut(budget - around)
+	} else {
+		for i := range s.choices {
+			s.order = append(s.order, s.byAge(i))
+		}
 	}
-	if cut || sections > 1 { // else they are in order
-		slices.SortFunc(s.choices, func(a, b choice) int {
-			return cmp.Or(cmp.Compare(a.Age, b.Age), cmp.Compare(a.Slot, b.Slot))
-		})
-	}
+	slices.Sort(s.order)
 	return s.encode(tick, own, whole)
 }
 
-// cut leaves the choices that matter most, as far as the budget goes.
+// byAge orders choices by age and slot, as updates have them. The slots rise with
+// the index, which is the lower half.
+func (s *Sender) byAge(i int) uint64 { return uint64(uint8(s.choices[i].Age))<<32 | uint64(i) }
+
+// cut orders the choices that matter most, as far as the budget goes.
 func (s *Sender) cut(budget int) {
-	slices.SortFunc(s.choices, func(a, b choice) int { return cmp.Compare(b.score, a.score) })
-	n := 0
-	for ; n < len(s.choices) && s.choices[n].size <= budget; n++ {
-		budget -= s.choices[n].size
+	for i := range s.choices {
+		s.order = append(s.order, uint64(^math.Float32bits(s.choices[i].score))<<32|uint64(i)) // the largest first
 	}
-	s.choices = s.choices[:n]
+	slices.Sort(s.order)
+	n := 0
+	for ; n < len(s.order); n++ {
+		i := int(uint32(s.order[n]))
+		if budget -= s.choices[i].size; budget < 0 {
+			break
+		}
+		s.order[n] = s.byAge(i)
+	}
+	s.order = s.order[:n]
 }
 
 // encode makes updates of the choices.
 func (s *Sender) encode(tick uint64, own Own, whole bool) [][]byte {
 	s.out, s.outs = s.out[:0], s.outs[:0]
-	for rest := s.choices; ; {
-		n, size := 0, headerSize+sectionSize
+	for rest := s.order; ; {
+		n, size := 0, headerSize
 		for ; n < len(rest); n++ {
-			size += rest[n].size
-			if n > 0 && rest[n].Age != rest[n-1].Age {
+			if size += s.choices[uint32(rest[n])].size; n == 0 || rest[n]>>32 != rest[n-1]>>32 {
 				size += sectionSize
 			}
 			if size > MaxUpdate {
@@ -330,8 +342,8 @@ func (s *Sender) encode(tick uint64, own Own, whole bool) [][]byte {
 		}
 		p := s.packet(s.number)
 		p.number, p.acked, p.states = s.number, false, p.states[:0]
-		for i := range rest[:n] {
-			c := &rest[i]
+		for _, o := range rest[:n] {
+			c := &s.choices[uint32(o)]
 			m.Changes = append(m.Changes, c.Change)
 			p.states = append(p.states, stated{c.t, c.t.now})
 			c.t.sent, c.t.sentAt = c.t.now, tick

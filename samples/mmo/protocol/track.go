@@ -74,8 +74,8 @@ func (t *Track) change(slot int, tick uint64, whole bool) Change {
 }
 
 // score is the more, the nearer the item is and the longer nothing was said.
-func (t *Track) score(tick uint64) float64 {
-	return float64(tick-t.sentAt) / (1 + t.distance/halfway)
+func (t *Track) score(tick uint64) float32 {
+	return float32(float64(tick-t.sentAt) / (1 + t.distance/halfway))
 }
 
 const (
