@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"runtime"
 	"slices"
 	"sync"
@@ -22,15 +21,15 @@ const (
 
 // herd are the bots of this process.
 type herd struct {
-	out  io.Writer
+	teller
 	bots []*bot
 	last []*witness // of the last check
 }
 
 // loose lets bots loose on a server until ctx ends, and sees whether what they are
 // told is true.
-func loose(ctx context.Context, o options, out io.Writer) (sum summary, err error) {
-	h := &herd{out: out}
+func loose(ctx context.Context, o options, out teller) (sum summary, err error) {
+	h := &herd{teller: out}
 	defer func() {
 		for _, b := range h.bots {
 			b.c.Close()
@@ -40,7 +39,7 @@ func loose(ctx context.Context, o options, out io.Writer) (sum summary, err erro
 	if err := h.gather(ctx, o); err != nil {
 		return sum, err
 	}
-	fmt.Fprintf(out, "%d bots have come in %v.\n", len(h.bots), time.Since(begin).Round(time.Millisecond))
+	h.says("%d bots have come in %v.\n", len(h.bots), time.Since(begin).Round(time.Millisecond))
 
 	ctx, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
@@ -113,6 +112,7 @@ func (h *herd) watch(ctx context.Context, settle time.Duration) (sum summary) {
 		return sum
 	}
 	h.take() // what was told as they came does not count
+	h.gives(figures{Bots: len(h.bots)})
 	t := time.NewTicker(every)
 	defer t.Stop()
 	var part summary
@@ -133,13 +133,14 @@ func (h *herd) watch(ctx context.Context, settle time.Duration) (sum summary) {
 		sum.add(&s)
 		switch {
 		case over:
-			fmt.Fprintf(h.out, "In %v: %v\n", sum.Took.Round(time.Second), &sum)
+			h.says("In %v: %v\n", sum.Took.Round(time.Second), &sum)
 			for _, e := range sum.Examples {
-				fmt.Fprintln(h.out, "  ", e)
+				h.says("   %s\n", e)
 			}
+			h.gives(sum.figures())
 			return sum
 		case part.Checks == report:
-			fmt.Fprintln(h.out, &part)
+			h.says("%v\n", &part)
 			part = summary{}
 		}
 	}

@@ -35,6 +35,7 @@ type options struct {
 	size         float64 // of the world; 0: as large as the bots need it
 	budget       int     // bytes for each player and tick; 0: the protocol's own
 	p2p, crowd   bool
+	json         bool
 
 	// for tests
 	rules  map[world.Kind]world.Rules // nil: the standard ones
@@ -56,6 +57,7 @@ func main() {
 	flag.IntVar(&o.budget, "budget", 0, "`bytes` for each player and tick, at most; 0: 800")
 	flag.BoolVar(&o.p2p, "p2p", false, "players tell each other where they are, directly where they can")
 	flag.BoolVar(&o.crowd, "crowd", false, "all bots walk to one place")
+	flag.BoolVar(&o.json, "json", false, "tell in lines of JSON: where the server is, figures as the checks begin and as they end")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -79,6 +81,7 @@ func sizeFor(n int) float64 {
 // run serves, lets bots loose, or does both, until ctx or the options' time ends.
 // The error says what failed.
 func run(ctx context.Context, o options, out io.Writer) (sum summary, fault error) {
+	tell := teller{out, o.json}
 	if o.length > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, o.length)
@@ -91,18 +94,23 @@ func run(ctx context.Context, o options, out io.Writer) (sum summary, fault erro
 		if !slices.Contains([]string{"udp", "tcp", "ws"}, o.over) {
 			return sum, fmt.Errorf("bots come over udp, tcp or ws, not %q", o.over)
 		}
-		srv, err := listen(o, slogTo(out))
+		log := slogTo(out)
+		if o.json {
+			log = slog.New(slog.DiscardHandler)
+		}
+		srv, err := listen(o, log)
 		if err != nil {
 			return sum, err
 		}
 		stop := srv.start()
 		defer func() { fault = errors.Join(fault, stop()) }()
-		fmt.Fprintf(out, "Open %s\n\nMore bots, in another terminal:\n\n\tgo run ./samples/mmo -bots 100 -connect %s -pin %s\n\n", srv.page, srv.urls[o.over], srv.pin)
+		tell.says("Open %s\n\nMore bots, in another terminal:\n\n\tgo run ./samples/mmo -bots 100 -connect %s -pin %s\n\n", srv.page, srv.urls[o.over], srv.pin)
+		tell.gives(door{srv.urls[o.over], srv.pin})
 		o.connect, o.pin = srv.urls[o.over], srv.pin
 	}
 	if o.bots == 0 {
 		<-ctx.Done()
 		return sum, nil
 	}
-	return loose(ctx, o, out)
+	return loose(ctx, o, tell)
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -41,7 +43,7 @@ func TestRun(t *testing.T) {
 			if err != nil {
 				t.Errorf("%v, after\n%s", err, &shown)
 			}
-			if sum.Bots != 15 || sum.Checks == 0 || sum.Updates() == 0 || !strings.Contains(shown.String(), "Open http://127.0.0.1:") {
+			if sum.Bots != 15 || sum.Checks == 0 || sum.Packets == 0 || !strings.Contains(shown.String(), "Open http://127.0.0.1:") {
 				t.Errorf("%v, after\n%s", &sum, &shown)
 			}
 		})
@@ -56,6 +58,28 @@ func TestRun(t *testing.T) {
 			t.Errorf("%v, %v, after\n%s", &sum, err, &shown)
 		}
 	})
+}
+
+// What programs are told: where the server is, that the checks begin, and what has
+// come of them.
+func TestJSON(t *testing.T) {
+	t.Parallel()
+	o := local(5, "tcp")
+	o.json = true
+	var shown journal
+	if _, err := run(t.Context(), o, &shown); err != nil {
+		t.Fatalf("%v, after\n%s", err, &shown)
+	}
+	d := json.NewDecoder(strings.NewReader(shown.String()))
+	d.DisallowUnknownFields()
+	var at door
+	var begin, end figures
+	if err := errors.Join(d.Decode(&at), d.Decode(&begin), d.Decode(&end)); err != nil || d.More() {
+		t.Fatalf("%v in\n%s", err, &shown)
+	}
+	if !strings.HasPrefix(at.URL, "tls://") || at.Pin == "" || begin != (figures{Bots: 5}) || end.Bots != 5 || end.Updates < 5 || end.Positions == 0 || end.Bytes == 0 || end.View < 2 {
+		t.Errorf("%+v, %+v, %+v", at, begin, end)
+	}
 }
 
 // Bots of another process come by the URL and the pin that the server prints.

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"time"
 )
 
@@ -53,19 +55,34 @@ type summary struct {
 	Violations
 }
 
-// Rate is how many updates a bot got each second: 20 where the server keeps up.
-func (s *summary) Rate() float64 { return s.PerBot(s.Packets) }
+// figures are what a summary comes to: the lines of -json.
+type figures struct {
+	Bots       int     `json:"bots"`
+	Gone       int     `json:"gone"`
+	Seconds    float64 `json:"seconds"`   // 0: it begins
+	View       float64 `json:"view"`      // items that a bot is shown, on average
+	Updates    float64 `json:"updates"`   // for each bot and second: 20 where the server keeps up
+	Positions  float64 `json:"positions"` // a second, for all bots
+	P50        int64   `json:"p50_ms"`    // age of the positions
+	P99        int64   `json:"p99_ms"`
+	Bytes      float64 `json:"bytes"` // from the server, for each bot and second
+	Heard      uint64  `json:"heard"`
+	Moves      float64 `json:"moves"`  // a second, for all bots
+	Direct     float64 `json:"direct"` // percent of the members of view groups
+	Violations uint64  `json:"violations"`
+}
 
-// Updates is how many positions came.
-func (s *summary) Updates() uint64 { return s.Ages.count() }
-
-// P50 and P99 are ages of updates.
-func (s *summary) P50() time.Duration { return s.Ages.quantile(0.5) }
-func (s *summary) P99() time.Duration { return s.Ages.quantile(0.99) }
-
-// PerBot is a number for each bot and second.
-func (s *summary) PerBot(n uint64) float64 {
-	return float64(n) / s.Took.Seconds() / float64(max(s.Bots, 1))
+func (s *summary) figures() figures {
+	seconds := max(s.Took.Seconds(), 1e-9)
+	each := seconds * float64(max(s.Bots, 1))
+	return figures{
+		Bots: s.Bots, Gone: s.Gone, Seconds: s.Took.Seconds(),
+		View: s.Shown / float64(max(s.Checks, 1)), Updates: float64(s.Packets) / each,
+		Positions: float64(s.Ages.count()) / seconds, P50: s.Ages.quantile(0.5).Milliseconds(), P99: s.Ages.quantile(0.99).Milliseconds(),
+		Bytes: float64(s.Bytes) / each, Heard: s.Heard,
+		Moves: float64(s.Moves) / seconds, Direct: 100 * float64(s.Direct) / float64(max(s.Direct+s.Relayed, 1)),
+		Violations: s.Total(),
+	}
 }
 
 // add makes s the summary of two whiles that follow each other.
@@ -85,14 +102,40 @@ func (s *summary) add(o *summary) {
 }
 
 func (s *summary) String() string {
+	f := s.figures()
 	text := fmt.Sprintf("%d bots, %.1f items in view: %.1f updates/s each, %.0f positions/s, age p50 %d ms, p99 %d ms; %.1f kB/s each from the server; %d lines heard",
-		s.Bots, s.Shown/float64(max(s.Checks, 1)), s.Rate(), float64(s.Updates())/s.Took.Seconds(), s.P50().Milliseconds(), s.P99().Milliseconds(), s.PerBot(s.Bytes)/1000, s.Heard)
+		f.Bots, f.View, f.Updates, f.Positions, f.P50, f.P99, f.Bytes/1000, f.Heard)
 	if s.Moves > 0 {
-		text += fmt.Sprintf("; %.0f moves/s from each other, %.1f %% of the members reached directly",
-			float64(s.Moves)/s.Took.Seconds(), 100*float64(s.Direct)/float64(max(s.Direct+s.Relayed, 1)))
+		text += fmt.Sprintf("; %.0f moves/s from each other, %.1f %% of the members reached directly", f.Moves, f.Direct)
 	}
-	if s.Gone > 0 {
-		text += fmt.Sprintf("; %d GONE", s.Gone)
+	if f.Gone > 0 {
+		text += fmt.Sprintf("; %d GONE", f.Gone)
 	}
 	return text + "; " + s.Violations.String()
+}
+
+// door is where a server is: the first line of its -json.
+type door struct {
+	URL string `json:"url"`
+	Pin string `json:"pin"`
+}
+
+// teller tells what goes on: in sentences, or with -json in lines of JSON.
+type teller struct {
+	out  io.Writer
+	json bool
+}
+
+// says is for people.
+func (t *teller) says(format string, args ...any) {
+	if !t.json {
+		fmt.Fprintf(t.out, format, args...)
+	}
+}
+
+// gives is for programs.
+func (t *teller) gives(v any) {
+	if t.json {
+		json.NewEncoder(t.out).Encode(v) // an error has no better place to go to
+	}
 }

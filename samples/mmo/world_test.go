@@ -110,7 +110,7 @@ func TestBotsSeeWhatIsThere(t *testing.T) {
 		sum := g.run(6 * time.Second)
 		g.sound(&sum)
 		t.Log(&sum)
-		if sum.Rate() < 19.5 || sum.P99() > 60*time.Millisecond || sum.Updates() < 5_000 || sum.Heard == 0 {
+		if f := sum.figures(); f.Updates < 19.5 || f.P99 > 60 || f.Positions < 800 || f.Heard == 0 {
 			t.Errorf("%v", &sum)
 		}
 		if n := g.srv.world.Stats().Refused; n > 0 {
@@ -134,7 +134,7 @@ func TestCrowd(t *testing.T) {
 			t.Errorf("no crowd: %v", &sum)
 		}
 		// A datagram has headers besides, and there is chat.
-		if bytes := sum.PerBot(sum.Bytes); bytes > 1.3*budget*world.TickRate || bytes < 0.7*budget*world.TickRate {
+		if bytes := sum.figures().Bytes; bytes > 1.3*budget*world.TickRate || bytes < 0.7*budget*world.TickRate {
 			t.Errorf("%.0f bytes a second each, the budget is %d", bytes, budget*world.TickRate)
 		}
 	})
