@@ -66,7 +66,7 @@ func join(ctx context.Context, o options, name string) (*bot, error) {
 	}
 	b := &bot{crowd: o.crowd, others: make(map[wire.ID]*hearsay)}
 	cfg := client.Config{
-		App: "mmo", Payload: payload, Pin: o.pin, StreamOnly: true, // by TLS alone, or by UDP alone
+		App: "mmo", Payload: payload, Pin: o.pin, StreamOnly: true, RelayOnly: o.relay, // by TLS alone, or by UDP alone
 		DialContext: o.dial,
 		OnOpen:      b.opened, OnEvent: b.event, OnGroup: b.entered,
 	}

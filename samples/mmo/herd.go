@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,7 +48,7 @@ func loose(ctx context.Context, o options, out teller) (sum summary, err error) 
 	for n := range drivers {
 		wg.Go(func() { h.drive(ctx, n, drivers) }) // ended by stop
 	}
-	sum = h.watch(ctx, cmp.Or(o.settle, 3*time.Second))
+	sum = h.watch(ctx, o.settle)
 	faults := make([]error, 0, len(h.bots))
 	for _, b := range h.bots {
 		faults = append(faults, b.err())

@@ -34,14 +34,15 @@ type options struct {
 	length       time.Duration
 	size         float64 // of the world; 0: as large as the bots need it
 	budget       int     // bytes for each player and tick; 0: the protocol's own
-	p2p, crowd   bool
+	p2p, relay   bool
+	crowd        bool
+	settle       time.Duration // until the checks begin, after the last bot has come
 	json         bool
 
 	// for tests
-	rules  map[world.Kind]world.Rules // nil: the standard ones
-	settle time.Duration              // until checks begin, after the last bot has come; 0: 3 s
-	spawn  func() interest.Point      // where characters appear; nil: anywhere
-	dial   func(ctx context.Context, network, address string) (net.Conn, error)
+	rules map[world.Kind]world.Rules // nil: the standard ones
+	spawn func() interest.Point      // where characters appear; nil: anywhere
+	dial  func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 func main() {
@@ -56,7 +57,9 @@ func main() {
 	flag.Float64Var(&o.size, "size", 0, "`metres` of the world's sides; 0: so many that each bot sees 30")
 	flag.IntVar(&o.budget, "budget", 0, "`bytes` for each player and tick, at most; 0: 800")
 	flag.BoolVar(&o.p2p, "p2p", false, "players tell each other where they are, directly where they can")
+	flag.BoolVar(&o.relay, "relay", false, "with -p2p, as if none could: the bots look for no direct path")
 	flag.BoolVar(&o.crowd, "crowd", false, "all bots walk to one place")
+	flag.DurationVar(&o.settle, "settle", 3*time.Second, "`time` from the last bot's coming until the checks begin")
 	flag.BoolVar(&o.json, "json", false, "tell in lines of JSON: where the server is, figures as the checks begin and as they end")
 	flag.Parse()
 

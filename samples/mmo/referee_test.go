@@ -173,7 +173,7 @@ func TestAges(t *testing.T) {
 	}
 	b.add(-time.Second)
 	b.add(time.Hour)
-	if a.merge(&b); a.count() != 102 || a.quantile(0.5) != 50*time.Millisecond || a.quantile(0.98) != 98*time.Millisecond || a.quantile(1) != time.Second || a[0] != 2 {
+	if a.merge(&b); a.count() != 102 || a.quantile(0.5) != 51*time.Millisecond || a.quantile(0.98) != 99*time.Millisecond || a.quantile(1) != time.Second || a[0] != 2 {
 		t.Errorf("%d, %v, %v, %v", a.count(), a.quantile(0.5), a.quantile(0.98), a.quantile(1))
 	}
 }

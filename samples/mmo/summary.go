@@ -27,12 +27,12 @@ func (a *ages) count() (n uint64) {
 	return n
 }
 
-// quantile is the age that a share of the updates does not exceed.
+// quantile is the age that a share of the updates does not exceed, rounded up.
 func (a *ages) quantile(share float64) time.Duration {
 	left := uint64(float64(a.count()) * share)
 	for i, n := range a {
 		if uint64(n) > left {
-			return time.Duration(i) * time.Millisecond
+			return time.Duration(i+1) * time.Millisecond
 		}
 		left -= uint64(n)
 	}

@@ -17,8 +17,9 @@ import (
 // What the player says goes to this group, so those who see it hear it. With -p2p
 // it is more than that: its members are told of each other, and reach each other
 // past the server where their networks let them, maxDirect of them: each costs a
-// player's uplink a packet a tick, and the others share one. Two who see each other
-// share two groups, and one pair link.
+// player's uplink a packet a tick, and the others share one, which costs the server
+// a packet for each of them. Two who see each other share two groups, and one pair
+// link.
 //
 // A crowd is larger than what anybody can listen to, and each pair costs packets of
 // its own. So a player is in at most maxGroups groups of others: those that came
@@ -26,7 +27,7 @@ import (
 // told by the server, with or without groups.
 const (
 	maxGroups = 48
-	maxDirect = 32
+	maxDirect = 64
 )
 
 func newViewGroup(c *troupe.Context, p2p bool) (*groups.Group, error) {
