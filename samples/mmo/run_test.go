@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -102,7 +103,7 @@ func TestConnect(t *testing.T) {
 	}{
 		"all is well": {func(*options) {}, ""},
 		"wrong pin":   {func(o *options) { o.pin = "sha256/" + strings.Repeat("A", 43) + "=" }, "not the pinned one"},
-		"too short":   {func(o *options) { o.length = 300 * time.Millisecond }, "too short"},
+		"too short":   {func(o *options) { o.settle = time.Minute }, "too short"},
 		"nobody":      {func(o *options) { o.connect = "tls://127.0.0.1:1" }, "refused"},
 	} {
 		o := options{connect: srv.urls["tcp"], pin: srv.pin, bots: 3, settle: time.Second / 2, length: 1200 * time.Millisecond}
@@ -142,11 +143,27 @@ func TestServerGoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop := srv.start()
-	time.AfterFunc(500*time.Millisecond, func() { stop() })
+	var stopping sync.WaitGroup
+	defer stopping.Wait()
+	cue := &cue{Writer: &shown, word: "have come", do: func() { stopping.Go(func() { stop() }) }}
 	o := options{connect: srv.urls["udp"], pin: srv.pin, bots: 3, settle: time.Second / 2, length: 1500 * time.Millisecond}
-	if _, err := run(t.Context(), o, &shown); err == nil || !strings.Contains(err.Error(), "the server stops") {
+	if _, err := run(t.Context(), o, cue); err == nil || !strings.Contains(err.Error(), "the server stops") {
 		t.Errorf("%v, after\n%s", err, &shown)
 	}
+}
+
+// cue does something when a word falls.
+type cue struct {
+	io.Writer
+	word string
+	do   func()
+}
+
+func (c *cue) Write(b []byte) (int, error) {
+	if strings.Contains(string(b), c.word) {
+		c.do()
+	}
+	return c.Writer.Write(b)
 }
 
 func TestSizeFor(t *testing.T) {
