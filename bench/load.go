@@ -95,6 +95,27 @@ func (l *load) end(a *lane) {
 	a.done.Add(1)
 }
 
+// talk has something said every chatPause, until the load is over. counts is
+// whether it is measured.
+func (l *load) talk(ctx context.Context, first time.Duration, say func(counts bool) error) {
+	if sleep(ctx, first) != nil {
+		return
+	}
+	tick := time.NewTicker(chatPause)
+	defer tick.Stop()
+	for phase := l.phase.Load(); phase != over; phase = l.phase.Load() {
+		if err := say(phase == measuring); err != nil {
+			l.fail(err)
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // measure waits for the load to warm up and compares two moments behind that.
 func (l *load) measure(ctx context.Context, srv *process, o *options) (figures, error) {
 	if err := sleep(ctx, o.warmUp()); err != nil {

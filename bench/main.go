@@ -11,7 +11,8 @@
 //	        │ ├─ (groupready) ─▶ package client ══════════════════════╣   │
 //	        │ ├─ (by UDP) ─▶ voice, talker, hauler, player ═ badLink ═╣   │
 //	        │ ├─ (pairs) ──▶ duo ═ outpost ═══════════════════════════╣   │
-//	        │ └─ (links) ──▶ a server ════════════════════════════════╝   │
+//	        │ ├─ (links) ──▶ a server ════════════════════════════════╣   │
+//	        │ └─ (mmo) ──▶ bots, in a process of their own ═══════════╝   │
 //	        └─▶ process: its address, CPU time, memory ◀──────────────────┘ bench serve NAME
 package main
 
@@ -49,7 +50,7 @@ type options struct {
 	runs     int
 	measured time.Duration // of each run, behind a quarter of it to warm up
 	peers    int           // of idle and its kin
-	members  int           // of relay; half as many of relaypairs
+	members  int           // of relay; of relaypairs and the worlds in proportion
 	idle     time.Duration // that idle CPU time is taken of
 	json     bool
 	profiles string // the directory for CPU profiles of the servers, or ""
@@ -73,7 +74,7 @@ func parseOptions(args []string, stderr io.Writer) (*options, error) {
 	flags.IntVar(&o.runs, "runs", 5, "`runs` of each server, of which the median counts")
 	seconds := flags.Float64("seconds", 2, "measured `seconds` of each run")
 	flags.IntVar(&o.peers, "peers", 10_000, "connections of idle, udpidle, udpquiet and udpalive")
-	flags.IntVar(&o.members, "members", 500, "members of relay's groups of ten; half as many of relaypairs'")
+	flags.IntVar(&o.members, "members", 500, "members of relay's groups of ten; half as many of relaypairs', a tenth of mmodirect's world, twice as many of mmo's, a fifth of mmofew's")
 	flags.DurationVar(&o.idle, "idle", 30*time.Second, "measured `time` of udpquiet and udpalive")
 	flags.BoolVar(&o.json, "json", false, "print one JSON object per line")
 	flags.StringVar(&o.profiles, "cpuprofile", "", "write CPU profiles of the servers to `directory`")

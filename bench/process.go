@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	startTimeout = 10 * time.Second
+	startTimeout = 20 * time.Second
 	stopTimeout  = 10 * time.Second
 	clockTick    = time.Second / 100 // of /proc/PID/stat: USER_HZ, 100 wherever Go runs
 )
@@ -24,9 +24,10 @@ const (
 // process is a server in a process of its own. It ends with its standard input,
 // so that none is left behind whatever becomes of this process.
 type process struct {
-	addr  string
-	cmd   *exec.Cmd
-	stdin io.Closer
+	addr   string // the first line that it prints
+	stdout *bufio.Reader
+	cmd    *exec.Cmd
+	stdin  io.Closer
 }
 
 // start starts a server and waits for its address. When ctx ends the process is
@@ -40,7 +41,12 @@ func start(ctx context.Context, w string, s subject, o *options) (*process, erro
 	if o.profiles != "" {
 		args = append(args, "-cpuprofile", filepath.Join(o.profiles, w+"-"+s.name+".prof"))
 	}
-	cmd := exec.CommandContext(ctx, self, append(args, s.name)...)
+	return launch(ctx, o, self, append(args, s.name)...)
+}
+
+// launch is start with any program.
+func launch(ctx context.Context, o *options, program string, args ...string) (*process, error) {
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Stderr = o.stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -53,9 +59,9 @@ func start(ctx context.Context, w string, s subject, o *options) (*process, erro
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	p := &process{cmd: cmd, stdin: stdin}
+	p := &process{cmd: cmd, stdin: stdin, stdout: bufio.NewReader(stdout)}
 	late := time.AfterFunc(startTimeout, func() { cmd.Process.Kill() }) // an error says that it has ended
-	p.addr, err = bufio.NewReader(stdout).ReadString('\n')
+	p.addr, err = p.stdout.ReadString('\n')
 	late.Stop()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the server did not say its address: %w", err), p.stop())
@@ -63,6 +69,10 @@ func start(ctx context.Context, w string, s subject, o *options) (*process, erro
 	p.addr = strings.TrimSpace(p.addr)
 	return p, nil
 }
+
+// interrupt asks a program to end that does not mind its standard input. What it
+// says then is to be read before stop.
+func (p *process) interrupt() error { return p.cmd.Process.Signal(os.Interrupt) }
 
 // stop ends the server and waits for it.
 func (p *process) stop() error {

@@ -126,7 +126,7 @@ func (m *match) play(ctx context.Context, srv *process, o *options, all []*seate
 			return figures{}, err
 		}
 		m.load.lanes = append(m.load.lanes, &s.lane)
-		tasks = append(tasks, func() { s.talk(ctx, beat(i)) })
+		tasks = append(tasks, func() { m.load.talk(ctx, beat(i), s.say) })
 	}
 	f, err := m.load.drive(ctx, srv, o, tasks)
 	if err != nil {
@@ -181,26 +181,6 @@ func heardBy(all []*seated) (took []time.Duration, err error) {
 		s.mu.Unlock()
 	}
 	return took, err
-}
-
-// talk says something every chatPause, until the load is over.
-func (s *seated) talk(ctx context.Context, first time.Duration) {
-	if sleep(ctx, first) != nil {
-		return
-	}
-	tick := time.NewTicker(chatPause)
-	defer tick.Stop()
-	for phase := s.m.load.phase.Load(); phase != over; phase = s.m.load.phase.Load() {
-		if err := s.say(phase == measuring); err != nil {
-			s.m.load.fail(err)
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-	}
 }
 
 // say tells the others the next update, be it one that counts.

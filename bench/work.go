@@ -31,6 +31,7 @@ type subject struct {
 	haul    haulage // of what is sent in bulk, as above
 	rest    resting // of what is idle, as above
 	join    joining // of what is told where others are, as above
+	roam    roaming // of what is a world, as above
 	tun     bool    // by way of a TUN device; without one it is left out
 }
 
@@ -86,6 +87,9 @@ func works() []work {
 		s2sCalls("s2scall1big", 1, bigPayload),
 		s2sEvents("s2sevents", payloadSize),
 		s2sEvents("s2seventsbig", bigPayload),
+		mmo(),
+		mmoFew(),
+		mmoDirect(),
 	}
 }
 

@@ -8,11 +8,9 @@ package main
 import (
 	"cmp"
 	"context"
-	"embed"
 	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -24,6 +22,7 @@ import (
 	"github.com/troupe-go/troupe"
 	"github.com/troupe-go/troupe/actor"
 	"github.com/troupe-go/troupe/peers"
+	"github.com/troupe-go/troupe/samples/chat/page"
 )
 
 func main() {
@@ -76,7 +75,7 @@ func serve(ctx context.Context, l net.Listener, log *slog.Logger) error {
 	hall = srv.System().Spawn(actor.Props{Name: "lobby", NeverBlocks: true}, func() actor.Behavior { return &lobby{} })
 
 	mux := http.NewServeMux()
-	mux.Handle("/", page())
+	mux.Handle("/", page.Handler(page.Files))
 	mux.Handle("/troupe", srv)
 	web := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 
@@ -93,23 +92,4 @@ func serve(ctx context.Context, l net.Listener, log *slog.Logger) error {
 		return nil
 	}
 	return err
-}
-
-//go:embed page
-var files embed.FS
-
-// page serves the chat's page. It loads nothing from elsewhere, and the
-// browser is told so.
-func page() http.Handler {
-	root, err := fs.Sub(files, "page")
-	if err != nil {
-		panic(err) // the folder is embedded above
-	}
-	static := http.FileServerFS(root)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'")
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.Header().Set("Cache-Control", "no-cache")
-		static.ServeHTTP(w, r)
-	})
 }

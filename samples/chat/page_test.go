@@ -8,23 +8,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-)
 
-// need finds a program, or skips the test with the reason; with env set to
-// "required" it fails.
-func need(t *testing.T, env string, programs ...string) string {
-	t.Helper()
-	for _, p := range programs {
-		if path, err := exec.LookPath(p); err == nil {
-			return path
-		}
-	}
-	if os.Getenv(env) == "required" {
-		t.Fatalf("there is none of %q, and %s=required", programs, env)
-	}
-	t.Skipf("there is none of %q", programs)
-	return ""
-}
+	"github.com/troupe-go/troupe/samples/browsertest"
+	"github.com/troupe-go/troupe/samples/chat/page"
+)
 
 // The page's client reads and writes the frames that every client must.
 func TestTroupeJSKnowsTheGoldenFrames(t *testing.T) {
@@ -37,8 +24,8 @@ func TestTroupeJSKeepsTheRules(t *testing.T) { runNode(t, "session.mjs") }
 // runNode runs a script of testdata on troupe.js.
 func runNode(t *testing.T, script string, args ...string) {
 	t.Helper()
-	node := need(t, "TROUPE_NODE", "node", "nodejs")
-	source, err := files.ReadFile("page/troupe.js")
+	node := browsertest.Need(t, "TROUPE_NODE", "node", "nodejs")
+	source, err := page.Files.ReadFile("troupe.js")
 	if err != nil {
 		t.Fatal(err)
 	}
