@@ -177,7 +177,7 @@ func (ls *Links) invite(a *transport.Arrival, m *wirepb.LinkHello, k key, h *hel
 	if h.reply = reply; l != nil {
 		return l, nil
 	}
-	l, err = ls.link(k, func() (Behavior, error) { b, _, err := ls.ask(in); return b, err }, b)
+	l, _, err = ls.link(k, func() (Behavior, error) { b, _, err := ls.ask(in); return b, err }, b)
 	if err != nil {
 		return nil, Refuse(wire.CodeShutdown, stopsText)
 	}

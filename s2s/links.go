@@ -106,34 +106,34 @@ func Dial(sys *actor.System, t Target, fresh func() Behavior) (*Link, error) {
 		return nil, errors.New("s2s: Dial needs somebody to make the Behavior")
 	}
 	t.Payload = slices.Clone(t.Payload)
-	l, err := ls.link(key{t.Name, t.App}, func() (Behavior, error) { return fresh(), nil }, nil)
+	l, begun, err := ls.link(key{t.Name, t.App}, func() (Behavior, error) { return fresh(), nil }, nil)
 	if err != nil {
 		return nil, err
 	}
-	if l.ref.Force(dialTo{&route{t, u}}) != actor.Accepted {
+	if l.ref.Force(dialTo{&route{t, u}}) != actor.Accepted && !begun { // else it is Done already: fresh has made nothing
 		return nil, l.errEnds()
 	}
 	return l, nil
 }
 
 // link finds the link for k, or begins it; first may be its first Behavior.
-func (ls *Links) link(k key, fresh func() (Behavior, error), first Behavior) (*Link, error) {
+func (ls *Links) link(k key, fresh func() (Behavior, error), first Behavior) (l *Link, begun bool, err error) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	l := ls.links[k]
+	l = ls.links[k]
 	switch {
 	case l != nil && l.closing.Load() != nil:
-		return nil, l.errEnds()
+		return nil, false, l.errEnds()
 	case l != nil:
-		return l, nil
+		return l, false, nil
 	case ls.closed:
-		return nil, errStops
+		return nil, false, errStops
 	}
 	if l = ls.newLink(k, fresh, first); l == nil {
-		return nil, errStops
+		return nil, false, errStops
 	}
 	ls.links[k] = l
-	return l, nil
+	return l, true, nil
 }
 
 // number returns an incarnation that is above all before, those of earlier
