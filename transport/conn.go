@@ -31,6 +31,7 @@ type conn struct {
 
 var (
 	errThrottled = errors.New("transport: too many connections from this address")
+	errFull      = errors.New("transport: too many connections")
 	errGone      = errors.New("transport: closed meanwhile")
 )
 
@@ -39,7 +40,16 @@ var (
 func (t *Transport) newConn(l *listener, nc net.Conn) (*conn, bool) {
 	now := time.Now()
 	t.accepted.Add(1)
-	if !t.limit.accept(now) {
+	direct := session.AddrPort(nc.RemoteAddr())
+	var entered netip.Addr
+	full := false
+	if trusted(t.cfg.TrustedProxies, direct.Addr()) { // whom it speaks for shows later
+		full = !t.limit.accept(now)
+	} else {
+		entered = direct.Addr()
+		full = t.limit.admit(entered, now) != nil
+	}
+	if full {
 		t.throttled.Add(1)
 		if tc, ok := nc.(*net.TCPConn); ok {
 			tc.SetLinger(0) // nothing was said: leave no socket in TIME_WAIT
@@ -47,8 +57,7 @@ func (t *Transport) newConn(l *listener, nc net.Conn) (*conn, bool) {
 		nc.Close()
 		return nil, false
 	}
-	c := &conn{l: l, nc: nc, direct: session.AddrPort(nc.RemoteAddr())}
-	c.remote = c.direct
+	c := &conn{l: l, nc: nc, direct: direct, remote: direct, entered: entered}
 	c.ctx, c.cancel = context.WithDeadline(l.ctx, now.Add(t.env.HandshakeTimeout))
 	c.undo = context.AfterFunc(c.ctx, func() { nc.Close() })
 	return c, true

@@ -165,7 +165,7 @@ func (d *door) begin(key shakeKey, m *packet.StreamUp, local netip.Addr, now tim
 	full := len(d.under) >= maxShakes || len(d.bygone) >= maxBygone
 	d.mu.Unlock()
 	a := key.addr.Addr()
-	if full || !t.limit.admit(a, now) {
+	if full || t.limit.admit(a, now) != nil {
 		d.throttled()
 		return nil
 	}

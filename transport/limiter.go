@@ -65,20 +65,24 @@ func (l *limiter) acceptLocked(now time.Time) bool {
 }
 
 // admit is enter and accept in one, for who can be asked for his address first:
-// one address can't use up what is for all.
-func (l *limiter) admit(a netip.Addr, now time.Time) bool {
+// one address can't use up what is for all. It returns errThrottled or errFull.
+func (l *limiter) admit(a netip.Addr, now time.Time) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.limits(a) {
-		return l.acceptLocked(now)
+	var e *address
+	if l.limits(a) {
+		if e = l.roomLocked(a, now); e == nil {
+			return errThrottled
+		}
 	}
-	e := l.roomLocked(a, now)
-	if e == nil || !l.acceptLocked(now) {
-		return false
+	if !l.acceptLocked(now) {
+		return errFull
 	}
-	e.connections++
-	e.handshaking++
-	return true
+	if e != nil {
+		e.connections++
+		e.handshaking++
+	}
+	return nil
 }
 
 // limits reports whether connections are counted by this address. One that is

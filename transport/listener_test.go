@@ -195,3 +195,24 @@ func heap() int64 {
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
 }
+
+// One address that connects as often as it can uses up its own rate, not that of
+// all.
+func TestOneAddressLeavesRoom(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("needs more than one loopback address")
+	}
+	burst := func(n int) transport.Rate { return transport.Rate{PerSecond: 0.001, Burst: n} }
+	for _, scheme := range []string{"tcp", "ws"} {
+		h := transporttest.Listener(scheme)
+		s := h.Serve(t, transport.Config{LimitLoopback: true, AcceptRate: burst(4), AcceptRatePerAddress: burst(2)})
+		for range 20 {
+			one := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+			if nc, err := one.DialContext(t.Context(), "tcp", s.Addr.String()); err == nil { // else it was closed at once
+				nc.Close()
+			}
+		}
+		transporttest.NewClient(t, h.Dial(t, s)).Enter()
+	}
+}

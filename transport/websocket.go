@@ -28,17 +28,15 @@ func (t *Transport) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer t.crew.done()
-	if !t.limit.accept(now) {
-		t.throttled.Add(1)
-		http.Error(w, "too many connections", http.StatusServiceUnavailable)
-		return
-	}
 	remote := forwardedFor(r, remoteOf(r), t.cfg.TrustedProxies)
 	entered := remote.Addr()
-	if !t.limit.enter(entered, now) {
-		t.limit.shook(netip.Addr{})
-		t.limit.leave(netip.Addr{})
+	switch t.limit.admit(entered, now) {
+	case errThrottled:
 		t.tooMany(w)
+		return
+	case errFull:
+		t.throttled.Add(1)
+		http.Error(w, "too many connections", http.StatusServiceUnavailable)
 		return
 	}
 	sc, ok := t.acceptWebSocket(w, r, r.TLS != nil, remote)
