@@ -55,6 +55,12 @@ type Config struct {
 	// FrameLimit, PingInterval and IdleTimeout are not used.
 	Limits transport.Limits
 
+	// Of the listeners, as in transport.Config, with the same defaults. A fleet of
+	// servers that reach this one from one address may need more than 512 and 10/s.
+	AcceptRate, AcceptRatePerAddress         transport.Rate
+	MaxConnections, MaxConnectionsPerAddress int
+	MaxHandshakes, MaxHandshakesPerAddress   int
+
 	// DialContext opens connections; nil means a net.Dialer. ListenPacket opens the
 	// socket of a link by UDP; nil means one of the system's on any port.
 	DialContext  func(ctx context.Context, network, address string) (net.Conn, error)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/troupe-go/troupe/actor/actortest"
 	"github.com/troupe-go/troupe/s2s"
+	"github.com/troupe-go/troupe/transport"
 	"github.com/troupe-go/troupe/wire"
 )
 
@@ -511,5 +512,34 @@ func TestShutdown(t *testing.T) {
 			t.Errorf("a server that stops dials: %v", err)
 		}
 		wantErr(t, b.Shutdown(t.Context()), nil)
+	})
+}
+
+// A fleet behind one address has as many links as the server's Config allows it.
+func TestLinksOfOneAddress(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		const allowed = 60 // more than the 40 that may come at once by default
+		rate := transport.Rate{PerSecond: 100, Burst: 100}
+		master := w.server("master", s2s.Config{MaxConnectionsPerAddress: allowed, MaxHandshakesPerAddress: allowed, AcceptRatePerAddress: rate})
+		host := w.net.Host("198.51.100.1")
+		dial := func(n int) *s2s.Link {
+			s := w.serverOf(fmt.Sprint("game-", n), s2s.Config{}, host)
+			return s.dial(master)
+		}
+		var all []*s2s.Link
+		for n := range allowed {
+			all = append(all, dial(n))
+		}
+		time.Sleep(time.Second)
+		for n, l := range all {
+			if !l.Up() {
+				t.Errorf("link %d of %d is not up", n+1, allowed)
+			}
+		}
+		more := dial(allowed)
+		time.Sleep(time.Second)
+		if more.Up() {
+			t.Errorf("%d links are up, %d are allowed", allowed+1, allowed)
+		}
 	})
 }

@@ -62,6 +62,9 @@ func New(sys *actor.System, cfg Config) (*Links, error) {
 	var err error
 	ls.transport, err = transport.NewProtocol(sys, transport.Config{
 		Limits: cfg.Limits, TLS: cfg.acceptorTLS(), AllowPlaintext: cfg.AllowPlaintext, Logger: cfg.Logger,
+		AcceptRate: cfg.AcceptRate, AcceptRatePerAddress: cfg.AcceptRatePerAddress,
+		MaxConnections: cfg.MaxConnections, MaxConnectionsPerAddress: cfg.MaxConnectionsPerAddress,
+		MaxHandshakes: cfg.MaxHandshakes, MaxHandshakesPerAddress: cfg.MaxHandshakesPerAddress,
 		SecondPort: -1,                 // servers need not know of what kind a NAT is
 		Hosts:      []string{cfg.Name}, // of WebSockets, besides IP literals
 	}, transport.Protocol{Scheme: Scheme, ALPN: alpn, Subprotocol: subprotocol, Control: tuneSocket, Take: ls.take})

@@ -74,6 +74,14 @@ func (w *world) serverAt(name string, cfg s2s.Config, host *simnet.Host) *server
 		w.servers++
 		host = w.net.Host(fmt.Sprintf("203.0.113.%d", w.servers))
 	}
+	s := w.serverOf(name, cfg, host)
+	s.listen(s2s.Scheme+"tls", port)
+	return s
+}
+
+// serverOf starts one that does not listen.
+func (w *world) serverOf(name string, cfg s2s.Config, host *simnet.Host) *server {
+	w.t.Helper()
 	s := &server{w: w, t: w.t, name: name, sys: actortest.New(w.t), host: host}
 	cfg.Name = name
 	var err error
@@ -94,7 +102,6 @@ func (w *world) serverAt(name string, cfg s2s.Config, host *simnet.Host) *server
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(s.end)
-	s.listen(s2s.Scheme+"tls", port)
 	return s
 }
 
