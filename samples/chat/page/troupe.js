@@ -53,8 +53,9 @@ export class Troupe {
 
   /**
    * Opens a session. It rejects with a TroupeError if the server does not want
-   * it. The callbacks onEvent(message), onGroup(group), onPing(rtt) and
-   * onClose({code, text}) may be left out.
+   * it. The callbacks onOpen(troupe), which comes before all others,
+   * onEvent(message), onGroup(group), onPing(rtt) and onClose({code, text}) may be
+   * left out.
    */
   static connect(url, { app = "", auth, payload, ...callbacks } = {}) {
     return new Promise((resolve, reject) => {
@@ -147,6 +148,7 @@ export class Troupe {
     this.#timer = setInterval(() => this.#ping(), PING_EVERY);
     this.#ping();
     this.#opened.resolve();
+    this.#app.onOpen?.(this);
   }
 
   #setClock(now, rtt) {

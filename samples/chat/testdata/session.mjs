@@ -77,6 +77,14 @@ const cases = {
     await assert.rejects(opening, (e) => e instanceof TroupeError && e.code === 23 && e.message === "wrong token");
   },
 
+  async "what comes with the welcome comes behind onOpen"() {
+    const log = [];
+    Troupe.connect("ws://x", { onOpen: (troupe) => log.push(troupe.reply.text()), onEvent: (m) => log.push(m.code) }).then((troupe) => troupe.close());
+    FakeSocket.latest.open();
+    FakeSocket.latest.gets(["welcome", { peer: me, reply: bytes("hi") }], ["event", { code: 3 }]);
+    assert.deepEqual(log, ["hi", 3]);
+  },
+
   async "no server"() {
     const opening = Troupe.connect("ws://x");
     FakeSocket.latest.onclose({ code: 1006, reason: "" });
