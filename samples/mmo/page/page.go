@@ -5,5 +5,5 @@ import "embed"
 
 // Files are what browsers load, besides troupe.js.
 //
-//go:embed *.js
+//go:embed *.html *.css *.js *.svg
 var Files embed.FS

@@ -1,0 +1,253 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"regexp"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/chromedp"
+
+	"github.com/troupe-go/troupe/samples/browsertest"
+	"github.com/troupe-go/troupe/samples/mmo/world"
+	"github.com/troupe-go/troupe/samples/mmo/world/interest"
+)
+
+func TestBrowser(t *testing.T) {
+	browser := browsertest.Start(t)
+	t.Run("world", func(t *testing.T) { testWorld(t, browser) })
+	t.Run("p2p", func(t *testing.T) { testP2P(t, browser) })
+}
+
+// testWorld is the world as people meet it: two tabs among bots.
+func testWorld(t *testing.T, browser context.Context) {
+	o := options{web: "127.0.0.1:0", addr: "127.0.0.1:0", size: 190, rules: world.Standard(), spawn: around(95, 95, 30)}
+	coin, person := o.rules[world.Coin], o.rules[world.Person]
+	coin.PerRegion = 20 // one comes by some
+	person.Use = nil    // and dies of nobody
+	o.rules[world.Coin], o.rules[world.Person] = coin, person
+	g := serve(t, o, 40)
+
+	ann := openTab(t, browser, g.srv.page, 1200, 800)
+	bob := openTab(t, browser, g.srv.page, 390, 844)
+	ann.enter("a b")
+	ann.Waits("toast", "A name has 1 to 16 letters")
+	ann.Picture("door")
+	ann.enter("ann")
+	bob.enter("bob")
+	ann.shows("view", `^\d\d items$`)
+	ann.shows("rtt", `^\d+ ms$`)
+	ann.shows("age", `^\d+ ms$`)
+	ann.shows("in", `^\d+\.\d kB/s$`)
+	ann.shows("out", `^[01]\.\d kB/s$`)
+	ann.shows("paths", `direct 0\s+relay 0\s+server \d\d`)
+	ann.shows("neighbours", `(\S+\s+server, \d+ m\s*){5}`)
+
+	ann.says("Good morning! Who is coming along to hunt wolves?")
+	bob.Waits("lines", "Who is coming along to hunt wolves?")
+	bob.says("<img src=x onerror=alert(1)> is just text here.")
+	ann.Waits("lines", "<img src=x onerror=alert(1)> is just text here.")
+
+	for _, key := range []struct {
+		code string
+		dx   float64
+	}{{"KeyD", 1}, {"ArrowLeft", -1}} {
+		from := g.place("ann")
+		ann.presses(input.KeyDown, key.code)
+		g.waits("ann", func(at interest.Point) bool { return (at.X-from.X)*key.dx > 4 && math.Abs(at.Y-from.Y) < 0.1 })
+		ann.presses(input.KeyUp, key.code)
+	}
+	from := g.place("bob") // walks where the mouse is pressed
+	bob.Do(input.DispatchMouseEvent(input.MousePressed, 195, 600).WithButton(input.Left).WithClickCount(1))
+	g.waits("bob", func(at interest.Point) bool { return at.Y > from.Y+4 && math.Abs(at.X-from.X) < 1 })
+	bob.Do(input.DispatchMouseEvent(input.MouseReleased, 195, 600).WithButton(input.Left).WithClickCount(1))
+
+	ann.presses(input.KeyDown, "Space", "KeyW")
+	ann.shows("score", `^[1-9]`)
+	ann.Picture("wide")
+	ann.presses(input.KeyUp, "Space", "KeyW")
+	bob.Picture("narrow")
+	ann.IsSound()
+	bob.IsSound()
+}
+
+// testP2P has players tell the page where they are, as far as a browser can be
+// told, and the server end, and begin again.
+func testP2P(t *testing.T, browser context.Context) {
+	o := options{web: "127.0.0.1:0", addr: "127.0.0.1:0", size: 128, rules: peace(), spawn: around(64, 64, 10), p2p: true}
+	g := serve(t, o, 5)
+	ann := openTab(t, browser, g.srv.page, 800, 600)
+	ann.enter("ann")
+	ann.shows("paths", `direct 0\s+relay 5\s+server 0`)
+	from := g.place("ann")
+	ann.presses(input.KeyDown, "ArrowUp")
+	g.waits("ann", func(at interest.Point) bool { return at.Y < from.Y-3 })
+	ann.presses(input.KeyUp, "ArrowUp")
+	g.heard("ann")
+
+	o.web = g.srv.web.Addr().String()
+	g.stop()
+	ann.Waits("over", "The session has ended", "the server stops")
+	ann.Click("#reconnect")
+	ann.Waits("toast", "the connection was lost")
+	ann.Picture("over")
+	serve(t, o, 3)
+	ann.Click("#reconnect")
+	ann.shows("paths", `direct 0\s+relay 3\s+server 0`)
+	ann.Hides("#over")
+}
+
+// around has characters appear near a place.
+func around(x, y, within float64) func() interest.Point {
+	return func() interest.Point {
+		return interest.Point{X: x, Y: y}.Add(within*rand.Float64(), 2*math.Pi*rand.Float64())
+	}
+}
+
+// served is a server and bots, over real sockets.
+type served struct {
+	t    *testing.T
+	srv  *server
+	stop func()
+	herd
+}
+
+func serve(t *testing.T, o options, bots int) *served {
+	t.Helper()
+	srv, err := listen(o, slogTo(t.Output()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := srv.start()
+	g := &served{t: t, srv: srv}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	g.stop = sync.OnceFunc(func() {
+		cancel()
+		wg.Wait()
+		if err := end(); err != nil {
+			t.Error(err)
+		}
+		for _, b := range g.bots {
+			b.c.Close()
+		}
+	})
+	t.Cleanup(g.stop)
+	if err := g.gather(ctx, options{bots: bots, over: "udp", connect: srv.urls["udp"], pin: srv.pin}); err != nil {
+		t.Fatal(err)
+	}
+	wg.Go(func() { g.drive(ctx, 0, 1) }) // ended by stop
+	return g
+}
+
+// place is where bots see somebody.
+func (g *served) place(name string) (at interest.Point) {
+	g.t.Helper()
+	g.waits(name, func(p interest.Point) bool { at = p; return true })
+	return at
+}
+
+// waits waits until a bot sees somebody at a place that is as wanted.
+func (g *served) waits(name string, wanted func(interest.Point) bool) {
+	g.t.Helper()
+	var last string
+	g.until(func() bool {
+		for _, b := range g.bots {
+			for _, s := range b.things() {
+				if s.Name == name {
+					last = fmt.Sprint(place(s.X, s.Y))
+					return wanted(place(s.X, s.Y))
+				}
+			}
+		}
+		return false
+	}, func() string { return name + " was seen last at " + last })
+}
+
+// heard waits until a bot believes what somebody says of itself.
+func (g *served) heard(name string) {
+	g.t.Helper()
+	g.until(func() bool {
+		for _, b := range g.bots {
+			for _, s := range b.things() {
+				b.mu.Lock()
+				h := b.others[s.ID]
+				believed := false
+				if s.Name == name && h != nil {
+					_, believed = h.last(b.c.ServerTime())
+				}
+				b.mu.Unlock()
+				if believed {
+					return true
+				}
+			}
+		}
+		return false
+	}, func() string { return name + " is not heard" })
+}
+
+func (g *served) until(done func() bool, fault func() string) {
+	g.t.Helper()
+	tick, deadline := time.NewTicker(world.Tick), time.After(10*time.Second)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			g.t.Fatal(fault())
+		}
+	}
+}
+
+// tab is the page in a tab.
+type tab struct {
+	*browsertest.Tab
+	t *testing.T
+}
+
+func openTab(t *testing.T, browser context.Context, url string, width, height int64) *tab {
+	t.Helper()
+	p := &tab{browsertest.Open(t, browser, url, width, height, "#enter"), t}
+	if width < 500 { // a phone
+		p.Do(emulation.SetDeviceMetricsOverride(width, height, 2, true))
+	}
+	return p
+}
+
+func (p *tab) enter(name string) {
+	p.t.Helper()
+	p.Name = name
+	p.Do(chromedp.SetValue("#name", name), chromedp.Click("#enter button"))
+}
+
+func (p *tab) says(text string) {
+	p.t.Helper()
+	p.Do(chromedp.SetValue("#text", text), chromedp.SendKeys("#text", "\r"))
+}
+
+// presses has keys go down or up.
+func (p *tab) presses(what input.KeyType, codes ...string) {
+	p.t.Helper()
+	for _, code := range codes {
+		p.Do(input.DispatchKeyEvent(what).WithCode(code))
+	}
+}
+
+// shows waits until the element's text matches a pattern.
+func (p *tab) shows(id, pattern string) {
+	p.t.Helper()
+	regexp.MustCompile(pattern)
+	p.Do(chromedp.ActionFunc(func(ctx context.Context) error {
+		matches := fmt.Sprintf("new RegExp(%q).test(document.getElementById(%q).innerText)", pattern, id)
+		if err := chromedp.Poll(matches, nil, chromedp.WithPollingInterval(20*time.Millisecond)).Do(ctx); err != nil {
+			return fmt.Errorf("#%s shows %q, want %s: %w", id, p.Text(id), pattern, err)
+		}
+		return nil
+	}))
+}

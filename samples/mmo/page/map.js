@@ -1,0 +1,299 @@
+// Draws the world around the own character.
+import { color, draw, font, hue, label, line, speech } from "./figures.js";
+import { EVENT, FADING } from "./game.js";
+
+const VIEW = 56; // metres from the middle to the picture's corners: about as far as one sees
+const LEAST_SCALE = 11; // pixels a metre, also on a small screen
+const SPEECH = 6000; // ms for which what somebody says stands over its head
+
+/** The world in a canvas. */
+export class WorldMap {
+  #canvas; #c;
+  #width = 0; #height = 0; #scale = LEAST_SCALE;
+  #center = { x: 256, y: 256 };
+  #looks = new WeakMap(); // by figure: pictures that belong to it
+
+  constructor(canvas) {
+    this.#canvas = canvas;
+    this.#c = canvas.getContext("2d", { alpha: false });
+    new ResizeObserver(() => this.#resize()).observe(canvas);
+    this.#resize();
+  }
+
+  #resize() {
+    const { clientWidth: w, clientHeight: h } = this.#canvas;
+    Object.assign(this.#canvas, { width: Math.round(w * devicePixelRatio), height: Math.round(h * devicePixelRatio) });
+    this.#width = w;
+    this.#height = h;
+    this.#scale = Math.max(LEAST_SCALE, Math.hypot(w, h) / 2 / VIEW);
+  }
+
+  /** The place in the world at a point of the page. */
+  place(x, y) {
+    const { left, top } = this.#canvas.getBoundingClientRect();
+    return {
+      x: this.#center.x + (x - left - this.#width / 2) / this.#scale,
+      y: this.#center.y + (y - top - this.#height / 2) / this.#scale,
+    };
+  }
+
+  /** What is at a point of the page and can be used: what a finger hits. */
+  find(game, x, y) {
+    const at = this.place(x, y);
+    let found, nearest = Math.max(1, 24 / this.#scale);
+    for (const f of game.figures.values()) {
+      const d = Math.hypot(f.x - at.x, f.y - at.y);
+      if (d < nearest && game.isUseful(f)) [found, nearest] = [f, d];
+    }
+    return found;
+  }
+
+  /** Draws the game, or the bare ground if there is none; goal is where one walks to. */
+  draw(game, goal) {
+    const c = this.#c, now = performance.now();
+    this.#center = game?.walker.fix === undefined ? this.#center : game.walker.shown;
+    const ratio = devicePixelRatio;
+    if (this.#canvas.width !== Math.round(this.#width * ratio)) this.#resize(); // moved to another screen
+    c.setTransform(1, 0, 0, 1, 0, 0);
+    c.fillStyle = color.beyond;
+    c.fillRect(0, 0, this.#canvas.width, this.#canvas.height);
+    c.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.#ground(game?.world.size ?? 512);
+    if (!game) return;
+    if (goal) this.#goal(goal, now);
+    const order = { coin: 0, wolf: 2, person: 3 };
+    const figures = [...game.figures.values()].map((f) => ({ f, name: game.kind(f).name }));
+    figures.sort((a, b) => (order[a.name] ?? 1) - (order[b.name] ?? 1) || a.f.y - b.f.y);
+    const target = game.health > 0 ? game.nearest() : undefined;
+    for (const { f, name } of figures) {
+      if (this.#isOut(f)) continue;
+      c.globalAlpha = presence(f, now);
+      if (f === target) this.#target(f);
+      this.#figure(game, f, name, now);
+      c.globalAlpha = 1;
+    }
+    if (game.swing) this.#swing(game, now);
+    this.#labels(game, figures, now);
+    this.#events(game, now);
+  }
+
+  #x(x) { return (x - this.#center.x) * this.#scale + this.#width / 2; }
+  #y(y) { return (y - this.#center.y) * this.#scale + this.#height / 2; }
+
+  #isOut({ x, y }) {
+    return Math.abs(this.#x(x) - this.#width / 2) > this.#width / 2 + 80 || Math.abs(this.#y(y) - this.#height / 2) > this.#height / 2 + 80;
+  }
+
+  #ground(size) {
+    const c = this.#c, scale = this.#scale;
+    const left = this.#x(0), top = this.#y(0), side = size * scale;
+    c.save();
+    c.beginPath();
+    c.rect(left, top, side, side);
+    c.fillStyle = color.ground;
+    c.fill();
+    c.clip();
+    const w = this.#width / 2 / scale, h = this.#height / 2 / scale;
+    const range = (middle, half, step) => [Math.floor((middle - half) / step), Math.ceil((middle + half) / step)];
+    const [x0, x1] = range(this.#center.x, w, 8), [y0, y1] = range(this.#center.y, h, 8);
+    c.beginPath();
+    for (let x = x0; x <= x1; x++) line(c, this.#x(8 * x), 0, this.#x(8 * x), this.#height);
+    for (let y = y0; y <= y1; y++) line(c, 0, this.#y(8 * y), this.#width, this.#y(8 * y));
+    c.lineWidth = 1;
+    c.strokeStyle = color.line;
+    c.stroke();
+    c.beginPath();
+    for (let x = x0; x <= x1; x++) for (let y = y0; y <= y1; y++) this.#tufts(x, y);
+    c.lineWidth = 1.5;
+    c.lineCap = "round";
+    c.strokeStyle = color.tuft;
+    c.stroke();
+    c.restore();
+    c.lineWidth = 2;
+    c.strokeStyle = color.border;
+    c.strokeRect(left, top, side, side);
+  }
+
+  /** A little grass in a square of 8 m, the same each time. */
+  #tufts(x, y) {
+    let seed = Math.imul(x, 73856093) ^ Math.imul(y, 19349663);
+    const random = () => (seed = Math.imul(seed ^ seed >>> 15, 0x2c1b3c6d) + 0x9e3779b9 | 0, (seed >>> 8) / 2 ** 24);
+    for (let n = 0; n < 3; n++) {
+      const px = this.#x(8 * (x + random())), py = this.#y(8 * (y + random())), h = this.#scale * (0.25 + 0.2 * random());
+      for (const lean of [-0.5, 0, 0.5]) line(this.#c, px + lean * h * 0.6, py, px + lean * h * 1.3, py - h * (1 - Math.abs(lean) / 2));
+    }
+  }
+
+  #figure(game, f, name, now) {
+    const c = this.#c, r = this.#scale * 0.65;
+    c.save();
+    c.translate(this.#x(f.x), this.#y(f.y));
+    if (name === "coin") draw.coin(c, r * 0.6, now / 700 + f.x, f.health === 0 ? Math.min((now - f.changed) / FADING, 1) : 0);
+    else if (f.health === 0) draw.fallen(c, r);
+    else if (name === "wolf") draw.wolf(c, r, f.heading);
+    else if (f === game.self) draw.person(c, r * 1.1, f.heading, color.self, color.selfRim);
+    else if (name === "person") draw.person(c, r, f.heading, this.#look(f).color, "#000000a0");
+    else draw.other(c, r);
+    c.restore();
+    if (f.health > 0 && f !== game.self) this.#health(f, game.kind(f).health);
+    if (now - f.changed < 200 && f.health > 0 && name !== "coin") {
+      c.beginPath();
+      c.arc(this.#x(f.x), this.#y(f.y), r * 1.5, 0, 7);
+      c.lineWidth = 2.5;
+      c.strokeStyle = color.hurt;
+      c.globalAlpha *= 1 - (now - f.changed) / 200;
+      c.stroke();
+    }
+  }
+
+  #health(f, whole) {
+    if (f.health >= whole) return;
+    const c = this.#c, width = this.#scale * 2, x = this.#x(f.x) - width / 2, y = this.#y(f.y) + this.#scale * 1.05;
+    c.fillStyle = color.bar;
+    c.beginPath();
+    c.roundRect(x - 1, y - 1, width + 2, 6, 3);
+    c.fill();
+    c.fillStyle = f.health > whole / 3 ? color.health : color.low;
+    c.beginPath();
+    c.roundRect(x, y, Math.max(width * f.health / whole, 4), 4, 2);
+    c.fill();
+  }
+
+  /** What a use would be of. */
+  #target(f) {
+    const c = this.#c;
+    c.beginPath();
+    c.arc(this.#x(f.x), this.#y(f.y), this.#scale * 1.15, 0, 7);
+    c.lineWidth = 1.5;
+    c.strokeStyle = "#ffffff80";
+    c.setLineDash([4, 4]);
+    c.stroke();
+    c.setLineDash([]);
+  }
+
+  #goal({ x, y }, now) {
+    const c = this.#c;
+    c.beginPath();
+    c.arc(this.#x(x), this.#y(y), 7 + 1.5 * Math.sin(now / 150), 0, 7);
+    c.lineWidth = 2;
+    c.strokeStyle = "#a3a3ffb0";
+    c.stroke();
+  }
+
+  /** The own character's arm, for a moment. */
+  #swing({ self, swing: { figure, at } }, now) {
+    const part = (now - at) / 220;
+    if (part > 1 || !self) return;
+    const c = this.#c, angle = Math.atan2(figure.y - self.y, figure.x - self.x) + (part - 0.5) * 1.6;
+    c.beginPath();
+    c.arc(this.#x(self.x), this.#y(self.y), this.#scale * 1.5, angle - 0.7, angle);
+    c.lineWidth = 3;
+    c.lineCap = "round";
+    c.strokeStyle = color.selfRim;
+    c.globalAlpha = 1 - part;
+    c.stroke();
+    c.globalAlpha = 1;
+  }
+
+  /** Names and what is said, the nearest first: where many stand, not all have room. */
+  #labels(game, figures, now) {
+    const taken = [], people = figures.filter(({ f, name }) => name === "person" && !this.#isOut(f)).map(({ f }) => f);
+    people.sort((a, b) => game.distance(a) - game.distance(b));
+    for (const f of people) {
+      const look = this.#look(f), name = this.#name(look, f, f === game.self ? undefined : game.path(f));
+      const x = this.#x(f.x) - name.width / 2, y = this.#y(f.y) - this.#scale * 0.95 - name.height;
+      const box = [x, y, x + name.width, y + name.height];
+      const free = !taken.some((t) => t[0] < box[2] && box[0] < t[2] && t[1] < box[3] && box[1] < t[3]);
+      if (free) taken.push(box);
+      look.shown = Math.min(Math.max(look.shown + (free ? 0.08 : -0.08), 0), 1);
+      this.#c.globalAlpha = look.shown * presence(f, now) * (f.health > 0 ? 1 : 0.5);
+      this.#show(name, x, y);
+      this.#speech(look, f, now, x + name.width / 2, y);
+    }
+    this.#c.globalAlpha = 1;
+  }
+
+  /** What somebody says stands over its head for a while. */
+  say(figure, text) {
+    const look = this.#look(figure);
+    look.said = { text, at: performance.now() };
+    look.speech = undefined;
+  }
+
+  #speech(look, f, now, x, y) {
+    if (!look.said) return;
+    const left = SPEECH - (now - look.said.at);
+    if (left < 0) {
+      look.said = look.speech = undefined;
+      return;
+    }
+    if (look.speech?.ratio !== devicePixelRatio) look.speech = speech(look.said.text);
+    this.#c.globalAlpha = Math.min(left / 300, 1) * presence(f, now);
+    this.#show(look.speech, x - look.speech.width / 2, y - look.speech.height - 2);
+  }
+
+  #look(f) {
+    let look = this.#looks.get(f);
+    if (!look) this.#looks.set(f, look = { color: `oklch(70% .11 ${hue(f.thing.name)})`, shown: 0 });
+    return look;
+  }
+
+  #name(look, { thing: { name } }, path) {
+    const key = `${name} ${path}`;
+    if (look.key === key && look.name.ratio === devicePixelRatio) return look.name;
+    look.key = key;
+    return look.name = label(name, path);
+  }
+
+  /** Shows a sprite at whole pixels of the screen, which keeps it crisp. */
+  #show({ canvas, ratio }, x, y) {
+    const snap = (v) => Math.round(v * ratio) / ratio;
+    this.#c.drawImage(canvas, snap(x), snap(y), canvas.width / ratio, canvas.height / ratio);
+  }
+
+  #events(game, now) {
+    const c = this.#c;
+    c.font = font(14, 700);
+    c.textAlign = "center";
+    c.lineWidth = 3;
+    c.lineJoin = "round";
+    c.strokeStyle = color.halo;
+    for (const { figure, text, by, at } of game.events) {
+      const part = (now - at) / EVENT;
+      if (part > 1 || this.#isOut(figure)) continue;
+      const x = this.#x(figure.x) + this.#scale * 0.9, y = this.#y(figure.y) - this.#scale * (0.6 + 1.4 * part);
+      c.globalAlpha = Math.min(2 - 2 * part, 1);
+      c.strokeText(text, x, y);
+      c.fillStyle = color[by];
+      c.fillText(text, x, y);
+    }
+    c.globalAlpha = 1;
+    c.textAlign = "start";
+  }
+}
+
+/** The whole world, and what one sees of it, in a small canvas. */
+export function drawOverview(canvas, game) {
+  const side = canvas.clientWidth, c = canvas.getContext("2d"), scale = side / game.world.size;
+  canvas.width = canvas.height = Math.round(side * devicePixelRatio);
+  c.scale(devicePixelRatio, devicePixelRatio);
+  const at = (p, r, style) => {
+    c.beginPath();
+    c.arc(p.x * scale, p.y * scale, r, 0, 7);
+    c.fillStyle = style;
+    c.fill();
+  };
+  at(game.walker, game.world.exit * scale, "#6c6cf02e");
+  at(game.walker, game.world.enter * scale, "#6c6cf026");
+  const style = { coin: color.coin, wolf: color.wolf, person: color.text };
+  for (const f of game.figures.values()) {
+    if (!f.gone && f.health > 0) at(f, game.kind(f).name === "person" ? 1.5 : 1.2, style[game.kind(f).name] ?? color.other);
+  }
+  at(game.walker, 3.5, color.selfRim);
+  at(game.walker, 2.3, color.self);
+}
+
+/** How much of a figure is there: things fade in and out. */
+function presence(f, now) {
+  return Math.max(Math.min((now - f.since) / FADING, f.gone ? 1 - (now - f.gone) / FADING : 1, 1), 0);
+}
