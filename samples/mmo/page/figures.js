@@ -1,9 +1,9 @@
 // What is on the map, one by one: shapes, names, speech.
 
 export const color = {
-  beyond: "#0c0c11", ground: "#141a1d", tuft: "#22302f", line: "#1a2226", border: "#3c4052",
+  beyond: "#0b0e10", ground: "#141a1d", grass: "#1c2826", tuft: "#263634", line: "#ffffff08", border: "#3a4549",
   self: "#6c6cf0", selfRim: "#e4e4ff", wolf: "#d9636b", coin: "#f2c14e", coinShine: "#ffe3a0", other: "#7fc8b8",
-  text: "#d6d6e2", quiet: "#9a9aae", speech: "#ececf2", speechText: "#1d1d28",
+  text: "#d6d6e2", quiet: "#9a9aae", speech: "#2c2f3ef2", speechText: "#ececf2",
   hurt: "#ff8d94", heal: "#7ddc9a", score: "#f2c14e", health: "#5fc98a", low: "#ff8d94", bar: "#0009", halo: "#0e0f15d0",
 };
 
@@ -16,14 +16,14 @@ export const font = (px, weight = 500) => `${weight} ${px}px system-ui, sans-ser
 export function hue(name) {
   let h = 0;
   for (const c of name) h = (h * 31 + c.codePointAt(0)) % 360;
-  return h;
+  return h * 137 % 360; // bot-1 and bot-2 are far apart
 }
 
 /** A picture that is drawn once and shown often. */
-function sprite(width, height, draw) {
-  const canvas = document.createElement("canvas"), ratio = devicePixelRatio;
-  canvas.width = Math.ceil(width * ratio);
-  canvas.height = Math.ceil(height * ratio);
+export function sprite(width, height, draw, ratio = devicePixelRatio) {
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.round(width * ratio);
+  canvas.height = Math.round(height * ratio);
   const c = canvas.getContext("2d");
   c.scale(ratio, ratio);
   draw(c);

@@ -1,9 +1,11 @@
 // Draws the world around the own character.
-import { color, draw, font, hue, label, line, speech } from "./figures.js";
+import { color, draw, font, hue, label, speech } from "./figures.js";
 import { EVENT, FADING } from "./game.js";
+import { Ground, fitting } from "./ground.js";
 
 const VIEW = 56; // metres from the middle to the picture's corners: about as far as one sees
 const LEAST_SCALE = 11; // pixels a metre, also on a small screen
+const NAME = 20; // pixels that a name takes
 const SPEECH = 6000; // ms for which what somebody says stands over its head
 
 /** The world in a canvas. */
@@ -12,6 +14,7 @@ export class WorldMap {
   #width = 0; #height = 0; #scale = LEAST_SCALE;
   #center = { x: 256, y: 256 };
   #looks = new WeakMap(); // by figure: pictures that belong to it
+  #ground = new Ground();
 
   constructor(canvas) {
     this.#canvas = canvas;
@@ -25,7 +28,7 @@ export class WorldMap {
     Object.assign(this.#canvas, { width: Math.round(w * devicePixelRatio), height: Math.round(h * devicePixelRatio) });
     this.#width = w;
     this.#height = h;
-    this.#scale = Math.max(LEAST_SCALE, Math.hypot(w, h) / 2 / VIEW);
+    this.#scale = fitting(Math.max(LEAST_SCALE, Math.hypot(w, h) / 2 / VIEW));
   }
 
   /** The place in the world at a point of the page. */
@@ -58,7 +61,11 @@ export class WorldMap {
     c.fillStyle = color.beyond;
     c.fillRect(0, 0, this.#canvas.width, this.#canvas.height);
     c.setTransform(ratio, 0, 0, ratio, 0, 0);
-    this.#ground(game?.world.size ?? 512);
+    const w = this.#width / 2 / this.#scale, h = this.#height / 2 / this.#scale, { x, y } = this.#center;
+    this.#ground.draw(c, {
+      left: x - w, right: x + w, top: y - h, bottom: y + h, scale: this.#scale, size: game?.world.size ?? 512,
+      x: (v) => this.#x(v), y: (v) => this.#y(v),
+    });
     if (!game) return;
     if (goal) this.#goal(goal, now);
     const order = { coin: 0, wolf: 2, person: 3 };
@@ -84,48 +91,8 @@ export class WorldMap {
     return Math.abs(this.#x(x) - this.#width / 2) > this.#width / 2 + 80 || Math.abs(this.#y(y) - this.#height / 2) > this.#height / 2 + 80;
   }
 
-  #ground(size) {
-    const c = this.#c, scale = this.#scale;
-    const left = this.#x(0), top = this.#y(0), side = size * scale;
-    c.save();
-    c.beginPath();
-    c.rect(left, top, side, side);
-    c.fillStyle = color.ground;
-    c.fill();
-    c.clip();
-    const w = this.#width / 2 / scale, h = this.#height / 2 / scale;
-    const range = (middle, half, step) => [Math.floor((middle - half) / step), Math.ceil((middle + half) / step)];
-    const [x0, x1] = range(this.#center.x, w, 8), [y0, y1] = range(this.#center.y, h, 8);
-    c.beginPath();
-    for (let x = x0; x <= x1; x++) line(c, this.#x(8 * x), 0, this.#x(8 * x), this.#height);
-    for (let y = y0; y <= y1; y++) line(c, 0, this.#y(8 * y), this.#width, this.#y(8 * y));
-    c.lineWidth = 1;
-    c.strokeStyle = color.line;
-    c.stroke();
-    c.beginPath();
-    for (let x = x0; x <= x1; x++) for (let y = y0; y <= y1; y++) this.#tufts(x, y);
-    c.lineWidth = 1.5;
-    c.lineCap = "round";
-    c.strokeStyle = color.tuft;
-    c.stroke();
-    c.restore();
-    c.lineWidth = 2;
-    c.strokeStyle = color.border;
-    c.strokeRect(left, top, side, side);
-  }
-
-  /** A little grass in a square of 8 m, the same each time. */
-  #tufts(x, y) {
-    let seed = Math.imul(x, 73856093) ^ Math.imul(y, 19349663);
-    const random = () => (seed = Math.imul(seed ^ seed >>> 15, 0x2c1b3c6d) + 0x9e3779b9 | 0, (seed >>> 8) / 2 ** 24);
-    for (let n = 0; n < 3; n++) {
-      const px = this.#x(8 * (x + random())), py = this.#y(8 * (y + random())), h = this.#scale * (0.25 + 0.2 * random());
-      for (const lean of [-0.5, 0, 0.5]) line(this.#c, px + lean * h * 0.6, py, px + lean * h * 1.3, py - h * (1 - Math.abs(lean) / 2));
-    }
-  }
-
   #figure(game, f, name, now) {
-    const c = this.#c, r = this.#scale * 0.65;
+    const c = this.#c, r = this.#scale * 0.7;
     c.save();
     c.translate(this.#x(f.x), this.#y(f.y));
     if (name === "coin") draw.coin(c, r * 0.6, now / 700 + f.x, f.health === 0 ? Math.min((now - f.changed) / FADING, 1) : 0);
@@ -208,8 +175,8 @@ export class WorldMap {
       look.shown = Math.min(Math.max(look.shown + (free ? 0.08 : -0.08), 0), 1);
       this.#c.globalAlpha = look.shown * presence(f, now) * (f.health > 0 ? 1 : 0.5);
       this.#show(name, x, y);
-      this.#speech(look, f, now, x + name.width / 2, y);
     }
+    for (const f of people.reverse()) this.#speech(f, now); // the nearest on top
     this.#c.globalAlpha = 1;
   }
 
@@ -220,7 +187,8 @@ export class WorldMap {
     look.speech = undefined;
   }
 
-  #speech(look, f, now, x, y) {
+  #speech(f, now) {
+    const look = this.#look(f);
     if (!look.said) return;
     const left = SPEECH - (now - look.said.at);
     if (left < 0) {
@@ -228,8 +196,9 @@ export class WorldMap {
       return;
     }
     if (look.speech?.ratio !== devicePixelRatio) look.speech = speech(look.said.text);
+    const { width, height } = look.speech, x = this.#x(f.x), y = this.#y(f.y) - this.#scale * 0.95 - NAME;
     this.#c.globalAlpha = Math.min(left / 300, 1) * presence(f, now);
-    this.#show(look.speech, x - look.speech.width / 2, y - look.speech.height - 2);
+    this.#show(look.speech, x - width / 2, y - height);
   }
 
   #look(f) {
@@ -253,7 +222,6 @@ export class WorldMap {
 
   #events(game, now) {
     const c = this.#c;
-    c.font = font(14, 700);
     c.textAlign = "center";
     c.lineWidth = 3;
     c.lineJoin = "round";
@@ -261,8 +229,9 @@ export class WorldMap {
     for (const { figure, text, by, at } of game.events) {
       const part = (now - at) / EVENT;
       if (part > 1 || this.#isOut(figure)) continue;
-      const x = this.#x(figure.x) + this.#scale * 0.9, y = this.#y(figure.y) - this.#scale * (0.6 + 1.4 * part);
+      const x = this.#x(figure.x) + this.#scale * 1.5, y = this.#y(figure.y) - this.#scale * (0.6 + 1.4 * part);
       c.globalAlpha = Math.min(2 - 2 * part, 1);
+      c.font = figure === game.self ? font(15, 700) : font(12, 600);
       c.strokeText(text, x, y);
       c.fillStyle = color[by];
       c.fillText(text, x, y);

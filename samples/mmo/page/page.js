@@ -9,9 +9,9 @@ const $ = (id) => document.getElementById(id);
 const clone = (template) => $(template).content.firstElementChild.cloneNode(true);
 const map = new WorldMap($("map"));
 
-const LINES = 8; // of what was said
+const LINES = 7; // of what was said
 const NEAREST = 5; // neighbours by name
-const FIGURES_EVERY = 1000; // ms
+const FIGURES_EVERY = 500; // ms
 
 let game; // while there is one
 let goal; // where the mouse or a finger has sent the character: a {x, y}, of the map or of a figure
@@ -59,7 +59,7 @@ async function attempt(action, button) {
     $("toast").classList.remove("shown"); // whatever it said is done with
   } catch (e) {
     if (!(e instanceof TroupeError)) throw e;
-    toast(e.code === Result.Rate ? "Not so fast: take a breath." : e.message);
+    toast({ [Result.Rate]: "Not so fast: take a breath.", [Code.Lost]: "There is no answer." }[e.code] ?? e.message);
   } finally {
     if (button) button.disabled = false;
   }
