@@ -29,10 +29,11 @@ func TestBrowser(t *testing.T) {
 // testWorld is the world as people meet it: two tabs among bots.
 func testWorld(t *testing.T, browser context.Context) {
 	o := options{web: "127.0.0.1:0", addr: "127.0.0.1:0", size: 190, rules: world.Standard(), spawn: around(95, 95, 20)}
-	coin, person := o.rules[world.Coin], o.rules[world.Person]
+	coin, wolf, person := o.rules[world.Coin], o.rules[world.Wolf], o.rules[world.Person]
 	coin.PerRegion = 8 // there is one near
-	person.Use = nil   // and nobody dies of it
-	o.rules[world.Coin], o.rules[world.Person] = coin, person
+	wolf.PerRegion = 3
+	person.Use = nil // nobody dies of each other
+	o.rules[world.Coin], o.rules[world.Wolf], o.rules[world.Person] = coin, wolf, person
 	g := serve(t, o, 40)
 
 	ann := openTab(t, browser, g.srv.page, 1200, 800)

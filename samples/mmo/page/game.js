@@ -46,6 +46,7 @@ export class Game {
   events = []; // {figure, text, by, at}: what has just happened to somebody
   playback = new Playback();
   swing; // {figure, at}: the latest use
+  over = false; // the session has ended
   #mirror = new Mirror();
   #groups = new Map(); // by whose they are
   #on; #acting;
@@ -68,9 +69,6 @@ export class Game {
     });
     return game;
   }
-
-  /** Ends it. */
-  leave() { this.troupe.close(); }
 
   /** The time in the world, in ms. */
   get now() { return this.troupe.serverTime() - this.world.begin; }
@@ -121,14 +119,13 @@ export class Game {
    * heading, or stood if that is undefined.
    */
   frame(heading, seconds) {
-    if (this.walker.fix === undefined) return;
-    if (this.health === 0) heading = undefined;
-    const { pace } = this.kind(this.self ?? { thing: { kind: 1 } });
-    this.walker.walk(heading, Math.min(seconds, HESITATION), pace, this.world.size);
+    const { self, walker } = this;
+    if (walker.fix === undefined || !self) return; // it is not in the world yet
+    walker.walk(this.health > 0 ? heading : undefined, Math.min(seconds, HESITATION), this.kind(self).pace, this.world.size);
     const time = this.playback.at(this.now);
     this.#forget();
     for (const f of this.figures.values()) f.show(time);
-    if (this.self) Object.assign(this.self, this.walker.shown, { heading: this.walker.heading, speed: this.walker.speed });
+    Object.assign(self, walker.shown, { heading: walker.heading, speed: walker.speed });
   }
 
   /** Hits an item, or takes it. */
@@ -241,6 +238,7 @@ export class Game {
 
   #ended(end) {
     clearInterval(this.#acting);
+    this.over = true;
     this.#on.onEnd(end);
   }
 }

@@ -68,9 +68,12 @@ export class WorldMap {
     });
     if (!game) return;
     if (goal) this.#goal(goal, now);
-    const order = { coin: 0, wolf: 2, person: 3 };
-    const figures = [...game.figures.values()].map((f) => ({ f, name: game.kind(f).name }));
-    figures.sort((a, b) => (order[a.name] ?? 1) - (order[b.name] ?? 1) || a.f.y - b.f.y);
+    const layer = { coin: 0, wolf: 2, person: 3 };
+    const figures = [...game.figures.values()].map((f) => {
+      const { name } = game.kind(f);
+      return { f, name, over: f === game.self ? 4 : layer[name] ?? 1 };
+    });
+    figures.sort((a, b) => a.over - b.over || a.f.y - b.f.y);
     const target = game.health > 0 ? game.nearest() : undefined;
     for (const { f, name } of figures) {
       if (this.#isOut(f)) continue;

@@ -59,7 +59,7 @@ export class Track {
       if (last.speed === 0 || leapt) this.#samples.push({ ...last, at: sample.at - TICK });
     }
     this.#samples.push(sample);
-    if (this.#samples.length > KEPT) this.#samples.shift();
+    while (this.#samples.length > KEPT) this.#samples.shift();
   }
 
   /** Where it was at a moment. */

@@ -33,7 +33,9 @@ async function enter() {
   const url = new URL("troupe", location.href.replace(/^http/, "ws"));
   url.search = url.hash = "";
   const name = $("name").value.trim();
-  game = await Game.enter(url, name, { onSaid: said, onRefused: toast, onEnd: ended });
+  const entered = await Game.enter(url, name, { onSaid: said, onRefused: toast, onEnd: ended });
+  if (entered.over) return; // at once
+  game = entered;
   goal = shown = undefined;
   traffic = { at: performance.now(), in: game.troupe.bytesIn, out: game.troupe.bytesOut };
   $("who").textContent = name;
@@ -75,15 +77,18 @@ const held = new Set(); // keys
 let pointer; // {x, y} of the page, while the mouse or a finger is down on the ground
 
 addEventListener("keydown", (e) => {
-  if (!game || e.ctrlKey || e.metaKey || e.altKey || e.target === $("text")) return;
+  if (!game || e.ctrlKey || e.metaKey || e.altKey || e.target.closest("input, button, summary")) return;
   if (e.code in directions || e.code === "Space") {
     e.preventDefault(); // no scrolling
     held.add(e.code);
     goal = pointer = undefined;
-  } else if (e.code === "Enter" && !(e.target instanceof HTMLButtonElement)) {
+  } else if (e.code === "Enter") {
     e.preventDefault();
     $("text").focus();
   }
+});
+$("panel").addEventListener("click", (e) => {
+  if (e.detail > 0) document.activeElement.blur(); // by the mouse: the keys are still for walking
 });
 addEventListener("keyup", (e) => held.delete(e.code));
 addEventListener("blur", () => {

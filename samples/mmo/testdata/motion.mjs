@@ -89,6 +89,8 @@ const cases = {
     const t = new Track();
     for (let i = 0; i < 10_000; i++) t.add(sample(1000 + 50 * i, i));
     near(t.at(0).x, 9_960);
+    for (let i = 0; i < 10_000; i++) t.add(sample(1_000_000 + 200 * i, i, 0));
+    near(t.at(0).x, 9_979);
   },
 
   "the own character walks at once, within the world"() {
