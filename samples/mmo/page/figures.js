@@ -2,22 +2,26 @@
 
 export const color = {
   beyond: "#0b0e10", ground: "#141a1d", grass: "#1c2826", tuft: "#263634", line: "#ffffff08", border: "#3a4549",
-  self: "#6c6cf0", selfRim: "#e4e4ff", wolf: "#d9636b", coin: "#f2c14e", coinShine: "#ffe3a0", other: "#7fc8b8",
+  self: "#6c6cf0", selfRim: "#e4e4ff", shine: "#ffe3a0",
   text: "#d6d6e2", quiet: "#9a9aae", speech: "#2c2f3ef2", speechText: "#ececf2",
   hurt: "#ff8d94", heal: "#7ddc9a", score: "#f2c14e", health: "#5fc98a", low: "#ff8d94", bar: "#0009", halo: "#0e0f15d0",
 };
 
+const kinds = { person: "#d6d6e2", wolf: "#d9636b", coin: "#f2c14e" };
 // Of the ways by which positions come; as in mmo.css.
 const pathColor = { direct: "#5fc98a", relay: "#f2a65a", server: "#7d8fe8" };
 
 export const font = (px, weight = 500) => `${weight} ${px}px system-ui, sans-serif`;
 
-/** The colour of a person, by the name. */
+/** The hue of a person, or of a kind, by the name. */
 export function hue(name) {
   let h = 0;
   for (const c of name) h = (h * 31 + c.codePointAt(0)) % 360;
   return h * 137 % 360; // bot-1 and bot-2 are far apart
 }
+
+/** The colour of a kind. */
+export const kindColor = (name) => kinds[name] ?? `oklch(74% .12 ${hue(name)})`;
 
 /** A picture that is drawn once and shown often. */
 export function sprite(width, height, draw, ratio = devicePixelRatio) {
@@ -47,7 +51,7 @@ export const draw = {
     c.stroke();
   },
 
-  wolf(c, r, heading) {
+  beast(c, r, heading, fill) {
     c.rotate(heading);
     c.beginPath();
     c.moveTo(r * 1.3, 0);
@@ -57,7 +61,7 @@ export const draw = {
     c.closePath();
     c.lineJoin = "round";
     c.lineWidth = r * 0.35;
-    c.strokeStyle = c.fillStyle = color.wolf;
+    c.strokeStyle = c.fillStyle = fill;
     c.stroke();
     c.fill();
   },
@@ -66,9 +70,9 @@ export const draw = {
   coin(c, r, turn, gone) {
     c.globalAlpha *= 1 - gone;
     c.scale((Math.abs(Math.cos(turn)) * 0.7 + 0.3) * (1 + gone), 1 + gone);
-    disc(c, r, color.coin);
-    disc(c, r * 0.65, color.coinShine);
-    disc(c, r * 0.5, color.coin);
+    disc(c, r, kinds.coin);
+    disc(c, r * 0.65, color.shine);
+    disc(c, r * 0.5, kinds.coin);
   },
 
   /** Who has no health, for the moment. */
@@ -83,11 +87,15 @@ export const draw = {
     c.stroke();
   },
 
-  /** A kind that this page does not know. */
-  other(c, r) {
+  /** Anything else that stays where it is, and of which a part is gone. */
+  thing(c, r, fill, gone) {
+    c.globalAlpha *= 1 - gone;
+    c.scale(1 + gone, 1 + gone);
     c.rotate(Math.PI / 4);
-    c.fillStyle = color.other;
-    c.fillRect(-r * 0.6, -r * 0.6, r * 1.2, r * 1.2);
+    c.beginPath();
+    c.roundRect(-r, -r, 2 * r, 2 * r, r / 2);
+    c.fillStyle = fill;
+    c.fill();
   },
 };
 

@@ -15,7 +15,7 @@ class Figure {
   x; y; heading; speed; // now
   since = performance.now(); // it has been in view
   gone; // since when it is not, once it is not
-  changed = -Infinity; // when its health did last
+  hurt = -Infinity; // when it was last
   hearsay; // what it says of itself, if it does
   #track = new Track();
 
@@ -184,10 +184,10 @@ export class Game {
   #setHealth(figure, health) {
     const by = health - figure.health;
     if (by === 0) return;
+    if (by < 0) figure.hurt = performance.now();
     if (by < 0 && this.kind(figure).health > 1) this.#happened(figure, `−${-by}`, "hurt");
     else if (by > 0 && figure.health > 0) this.#happened(figure, `+${by}`, "heal");
     figure.health = health;
-    figure.changed = performance.now();
   }
 
   #happened(figure, text, by) {

@@ -1,5 +1,5 @@
 // Draws the world around the own character.
-import { color, draw, font, hue, label, speech } from "./figures.js";
+import { color, draw, font, hue, kindColor, label, speech } from "./figures.js";
 import { EVENT, FADING } from "./game.js";
 import { Ground, fitting } from "./ground.js";
 
@@ -68,22 +68,18 @@ export class WorldMap {
     });
     if (!game) return;
     if (goal) this.#goal(goal, now);
-    const layer = { coin: 0, wolf: 2, person: 3 };
-    const figures = [...game.figures.values()].map((f) => {
-      const { name } = game.kind(f);
-      return { f, name, over: f === game.self ? 4 : layer[name] ?? 1 };
-    });
-    figures.sort((a, b) => a.over - b.over || a.f.y - b.f.y);
+    const layer = (f) => f === game.self ? 3 : game.kind(f).name === "person" ? 2 : game.kind(f).pace > 0 ? 1 : 0;
+    const figures = [...game.figures.values()].filter((f) => !this.#isOut(f));
+    figures.sort((a, b) => layer(a) - layer(b) || a.y - b.y);
     const target = game.health > 0 ? game.nearest() : undefined;
-    for (const { f, name } of figures) {
-      if (this.#isOut(f)) continue;
+    for (const f of figures) {
       c.globalAlpha = presence(f, now);
       if (f === target) this.#target(f);
-      this.#figure(game, f, name, now);
+      this.#figure(game, f, now);
       c.globalAlpha = 1;
     }
     if (game.swing) this.#swing(game, now);
-    this.#labels(game, figures, now);
+    this.#labels(game, figures.filter((f) => f === target || game.kind(f).name === "person"), now);
     this.#events(game, now);
   }
 
@@ -94,24 +90,25 @@ export class WorldMap {
     return Math.abs(this.#x(x) - this.#width / 2) > this.#width / 2 + 80 || Math.abs(this.#y(y) - this.#height / 2) > this.#height / 2 + 80;
   }
 
-  #figure(game, f, name, now) {
-    const c = this.#c, r = this.#scale * 0.7;
+  #figure(game, f, now) {
+    const c = this.#c, r = this.#scale * 0.7, { name, pace, health } = game.kind(f);
     c.save();
     c.translate(this.#x(f.x), this.#y(f.y));
-    if (name === "coin") draw.coin(c, r * 0.6, now / 700 + f.x, f.health === 0 ? Math.min((now - f.changed) / FADING, 1) : 0);
+    const gone = f.health > 0 ? 0 : Math.min((now - f.hurt) / FADING, 1);
+    if (name === "coin") draw.coin(c, r * 0.6, now / 700 + f.x, gone);
+    else if (pace === 0) draw.thing(c, r * 0.5, kindColor(name), gone);
     else if (f.health === 0) draw.fallen(c, r);
-    else if (name === "wolf") draw.wolf(c, r, f.heading);
     else if (f === game.self) draw.person(c, r * 1.1, f.heading, color.self, color.selfRim);
     else if (name === "person") draw.person(c, r, f.heading, this.#look(f).color, "#000000a0");
-    else draw.other(c, r);
+    else draw.beast(c, r, f.heading, kindColor(name));
     c.restore();
-    if (f.health > 0 && f !== game.self) this.#health(f, game.kind(f).health);
-    if (now - f.changed < 200 && f.health > 0 && name !== "coin") {
+    if (f.health > 0 && f !== game.self) this.#health(f, health);
+    if (now - f.hurt < 200 && f.health > 0) {
       c.beginPath();
       c.arc(this.#x(f.x), this.#y(f.y), r * 1.5, 0, 7);
       c.lineWidth = 2.5;
       c.strokeStyle = color.hurt;
-      c.globalAlpha *= 1 - (now - f.changed) / 200;
+      c.globalAlpha *= 1 - (now - f.hurt) / 200;
       c.stroke();
     }
   }
@@ -167,10 +164,11 @@ export class WorldMap {
 
   /** Names and what is said, the nearest first: where many stand, not all have room. */
   #labels(game, figures, now) {
-    const taken = [], people = figures.filter(({ f, name }) => name === "person" && !this.#isOut(f)).map(({ f }) => f);
-    people.sort((a, b) => game.distance(a) - game.distance(b));
-    for (const f of people) {
-      const look = this.#look(f), name = this.#name(look, f, f === game.self ? undefined : game.path(f));
+    const taken = [];
+    figures.sort((a, b) => game.distance(a) - game.distance(b));
+    for (const f of figures) {
+      const look = this.#look(f), other = game.kind(f).name === "person" && f !== game.self;
+      const name = this.#name(look, f, other ? game.path(f) : undefined);
       const x = this.#x(f.x) - name.width / 2, y = this.#y(f.y) - this.#scale * 0.95 - name.height;
       const box = [x, y, x + name.width, y + name.height];
       const free = !taken.some((t) => t[0] < box[2] && box[0] < t[2] && t[1] < box[3] && box[1] < t[3]);
@@ -179,7 +177,7 @@ export class WorldMap {
       this.#c.globalAlpha = look.shown * presence(f, now) * (f.health > 0 ? 1 : 0.5);
       this.#show(name, x, y);
     }
-    for (const f of people.reverse()) this.#speech(f, now); // the nearest on top
+    for (const f of figures.reverse()) this.#speech(f, now); // the nearest on top
     this.#c.globalAlpha = 1;
   }
 
@@ -257,9 +255,8 @@ export function drawOverview(canvas, game) {
   };
   at(game.walker, game.world.exit * scale, "#6c6cf02e");
   at(game.walker, game.world.enter * scale, "#6c6cf026");
-  const style = { coin: color.coin, wolf: color.wolf, person: color.text };
   for (const f of game.figures.values()) {
-    if (!f.gone && f.health > 0) at(f, game.kind(f).name === "person" ? 1.5 : 1.2, style[game.kind(f).name] ?? color.other);
+    if (!f.gone && f.health > 0) at(f, game.kind(f).name === "person" ? 1.5 : 1.2, kindColor(game.kind(f).name));
   }
   at(game.walker, 3.5, color.selfRim);
   at(game.walker, 2.3, color.self);
