@@ -86,13 +86,10 @@ func testP2P(t *testing.T, browser context.Context) {
 	ann := openTab(t, browser, g.srv.page, 800, 600)
 	ann.enter("ann")
 	ann.shows("paths", `direct 0\s+relay 5\s+server 0`)
-	from := g.place("ann") // walks where the mouse is pressed
-	mouse := func(what input.MouseType) {
-		ann.Do(input.DispatchMouseEvent(what, 400, 150).WithButton(input.Left).WithClickCount(1))
-	}
-	mouse(input.MousePressed)
+	from := g.place("ann") // walks toward a finger
+	ann.Do(emulation.SetTouchEmulationEnabled(true), input.DispatchTouchEvent(input.TouchStart, []*input.TouchPoint{{X: 400, Y: 150}}))
 	g.waits("ann", func(at interest.Point) bool { return at.Y < from.Y-3 && math.Abs(at.X-from.X) < 1 })
-	mouse(input.MouseReleased)
+	ann.Do(input.DispatchTouchEvent(input.TouchEnd, []*input.TouchPoint{}), emulation.SetTouchEmulationEnabled(false))
 	g.until(func() bool { return g.believed("ann") }, func() string { return "ann is not heard" })
 
 	o.web = g.srv.web.Addr().String()
