@@ -14,8 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 )
 
@@ -81,7 +83,12 @@ type Tab struct {
 func Open(t *testing.T, browser context.Context, url string, width, height int64, ready string) *Tab {
 	t.Helper()
 	p := &Tab{t: t}
-	p.ctx, p.cancel = chromedp.NewContext(browser)
+	window := target.CreateTarget("about:blank").WithNewWindow(true) // what is behind another tab is not drawn
+	id, err := window.Do(cdp.WithExecutor(browser, chromedp.FromContext(browser).Browser))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.ctx, p.cancel = chromedp.NewContext(browser, chromedp.WithTargetID(id))
 	t.Cleanup(p.cancel)
 	chromedp.ListenTarget(p.ctx, p.listen)
 	if err := chromedp.Run(p.ctx); err != nil { // opens it: the context of the first Run is the tab's life

@@ -53,6 +53,11 @@ type counts struct {
 	bytes   uint64 // from the server, since the beginning
 }
 
+var smallTalk = [...]string{
+	"Has anybody seen my sword?", "Nice day, is it not?", "Mind the wolf.", "There is gold in the north.",
+	"Wait for me!", "Who is that over there?", "I have lost my way again.", "One more coin and I go home.",
+}
+
 const (
 	keep  = 128 // ticks for which a bot knows where it was
 	brisk = 0.9 // of the pace that is allowed
@@ -141,7 +146,7 @@ func (b *bot) act(now time.Time) {
 		b.useSomething()
 	}
 	if rand.IntN(30*world.TickRate) == 0 {
-		b.notify(opSay, sayRequest{"Has anybody seen my sword?"})
+		b.notify(opSay, sayRequest{smallTalk[rand.IntN(len(smallTalk))]})
 	}
 }
 

@@ -40,17 +40,22 @@ export class Troupe {
   #early = []; // group messages that have overtaken the join of their sender
   #lastFrame = performance.now();
   #idleTimeout = 0;
+  #clock = 0; // the server's minus this page's, in milliseconds
+  #fastest = Infinity; // the ping that says so took as long
   #end; // {code, text}, once it is known
 
   id; // this page's own peer
   reply; // what the application let it in with, a Body
   rtt; // of the latest ping, in milliseconds
+  bytesIn = 0; // of the protocol; WebSocket and what is below add to it
+  bytesOut = 0;
   groups = new Map(); // by id
 
   /**
    * Opens a session. It rejects with a TroupeError if the server does not want
-   * it. The callbacks onEvent(message), onGroup(group), onPing(rtt) and
-   * onClose({code, text}) may be left out.
+   * it. The callbacks onOpen(troupe), which comes before all others,
+   * onEvent(message), onGroup(group), onPing(rtt) and onClose({code, text}) may be
+   * left out.
    */
   static connect(url, { app = "", auth, payload, ...callbacks } = {}) {
     return new Promise((resolve, reject) => {
@@ -80,6 +85,9 @@ export class Troupe {
     this.#send("operation", { code, payload: encodeBody(body), delivery });
   }
 
+  /** The server's clock, in milliseconds since 1970; wrong by at most half of the fastest ping. */
+  serverTime() { return performance.now() + this.#clock; }
+
   /** Ends the session. */
   close(code = Code.Normal, text = "") {
     if (this.#end) return;
@@ -88,10 +96,14 @@ export class Troupe {
   }
 
   #send(kind, message) {
-    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(encodeFrame(kind, message));
+    if (this.#socket.readyState !== WebSocket.OPEN) return;
+    const frame = encodeFrame(kind, message);
+    this.bytesOut += frame.length;
+    this.#socket.send(frame);
   }
 
   #receive(data) {
+    this.bytesIn += data.length;
     try {
       for (const { kind, message } of decodeFrames(data)) {
         if (this.#end) return;
@@ -114,6 +126,7 @@ export class Troupe {
       case "ping": return this.#send("pong", { time: m.time, now: BigInt(Date.now()) * 1000n });
       case "pong":
         this.rtt = performance.now() - Number(m.time) / 1000;
+        if (this.rtt <= this.#fastest) this.#setClock(m.now, this.#fastest = this.rtt);
         return this.#app.onPing?.(this.rtt);
       case "response": {
         const waiting = this.#calls.get(m.request);
@@ -131,9 +144,15 @@ export class Troupe {
     this.id = m.peer;
     this.reply = new Body({ payload: m.reply });
     this.#idleTimeout = m.limits?.idleTimeout ?? 0;
+    this.#setClock(m.time, 0);
     this.#timer = setInterval(() => this.#ping(), PING_EVERY);
     this.#ping();
     this.#opened.resolve();
+    this.#app.onOpen?.(this);
+  }
+
+  #setClock(now, rtt) {
+    this.#clock = Number(now) / 1000 + rtt / 2 - performance.now();
   }
 
   #ping() {

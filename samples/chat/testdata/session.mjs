@@ -1,10 +1,8 @@
 // Plays the server to a copy of troupe.js, frame by frame.
 //
-//   node session.mjs troupe.mjs
+//   node session.mjs
 import assert from "node:assert/strict";
-import { pathToFileURL } from "node:url";
-
-const { Code, Result, Sequenced, Troupe, TroupeError, decodeFrames, encodeFrame, Unreliable } = await import(pathToFileURL(process.argv[2]));
+import { Code, Result, Sequenced, Troupe, TroupeError, decodeFrames, encodeFrame, Unreliable } from "./troupe.js";
 
 /** The browser's WebSocket, with the test at the other end. */
 class FakeSocket {
@@ -22,6 +20,7 @@ class FakeSocket {
     this.onopen();
   }
   send(bytes) {
+    this.bytes = (this.bytes ?? 0) + bytes.length;
     for (const { kind, message } of decodeFrames(bytes)) if (kind !== "ping") this.sent.push([kind, message]);
   }
   close(code) {
@@ -78,6 +77,14 @@ const cases = {
     await assert.rejects(opening, (e) => e instanceof TroupeError && e.code === 23 && e.message === "wrong token");
   },
 
+  async "what comes with the welcome comes behind onOpen"() {
+    const log = [];
+    Troupe.connect("ws://x", { onOpen: (troupe) => log.push(troupe.reply.text()), onEvent: (m) => log.push(m.code) }).then((troupe) => troupe.close());
+    FakeSocket.latest.open();
+    FakeSocket.latest.gets(["welcome", { peer: me, reply: bytes("hi") }], ["event", { code: 3 }]);
+    assert.deepEqual(log, ["hi", 3]);
+  },
+
   async "no server"() {
     const opening = Troupe.connect("ws://x");
     FakeSocket.latest.onclose({ code: 1006, reason: "" });
@@ -103,6 +110,28 @@ const cases = {
     socket.gets(["ping", { time: 2n ** 64n - 1n }]);
     const [[kind, pong]] = socket.take();
     assert.deepEqual([kind, pong.time], ["pong", 2n ** 64n - 1n]);
+    troupe.close();
+  },
+
+  async "the server's clock, and what has been transferred"() {
+    const { troupe, socket } = await open();
+    const answer = (asked, time) => socket.gets(["pong", { time: BigInt(asked * 1000), now: BigInt(time * 1000) }]);
+    performance.now = () => 1000;
+    try {
+      answer(600, 5_000_000); // it took 200 ms to come back
+      assert.equal(troupe.serverTime(), 5_000_200);
+      answer(200, 9_000_000); // is worth less
+      assert.equal(troupe.serverTime(), 5_000_200);
+      assert.equal(troupe.rtt, 800);
+      answer(1000, 7_000_000);
+      assert.equal(troupe.serverTime(), 7_000_000);
+    } finally {
+      delete performance.now;
+    }
+    const before = troupe.bytesIn;
+    socket.gets(["event", { code: 3, payload: bytes("five!") }]);
+    assert.equal(troupe.bytesIn - before, 11);
+    assert.equal(troupe.bytesOut, socket.bytes);
     troupe.close();
   },
 

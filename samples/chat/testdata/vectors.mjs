@@ -1,11 +1,10 @@
-// Holds a copy of troupe.js against the golden frames of wire/testdata/vectors.json.
+// Holds troupe.js against the golden frames of wire/testdata/vectors.json.
 //
-//   node vectors.mjs troupe.mjs vectors.json
+//   node vectors.mjs vectors.json
 import { readFileSync } from "node:fs";
-import { pathToFileURL } from "node:url";
+import { decodeFrames, encodeFrame, ProtocolError } from "./troupe.js";
 
-const { decodeFrames, encodeFrame, ProtocolError } = await import(pathToFileURL(process.argv[2]));
-const { vectors, refused } = JSON.parse(readFileSync(process.argv[3]));
+const { vectors, refused } = JSON.parse(readFileSync(process.argv[2]));
 
 let faults = 0;
 const fault = (name, ...why) => {

@@ -15,7 +15,7 @@ type coded interface {
 	Parse([]byte) error
 }
 
-// golden are messages and their bytes. page/mirror.js reads and writes the same.
+// golden are messages and their bytes. page/mmo.js reads and writes the same.
 var golden = []struct {
 	name, hex string
 	message   coded
@@ -86,21 +86,26 @@ func TestTruncatedMessages(t *testing.T) {
 	}
 }
 
+const header = "0001" + "01" + "00000002" + "03" + "0004" + "0005" + "06" // of an update
+
+// malformed are bytes that are refused, there as here.
+var malformed = []struct {
+	name, hex string
+	message   coded
+}{
+	{"more bits than there are slots", "00" + "0000" + "0000" + "00" + "00" + "0000" + "00000000" + "0000" + string(bytes.Repeat([]byte("00"), MaxItems/8+1)), &Input{}},
+	{"slot", "0001" + "00000000" + "0000" + "01" + "8020" + "00" + "00", &Roster{}},
+	{"count", "0001" + "00000000" + "0000" + "ffffffffff7f" + "00" + "00", &Roster{}},
+	{"long name", "0001" + "00000000" + "0000" + "00" + "01" + "02" + "00" + "0000000000000102" + "01" + "0010" + "0020" + "40" + "08" + "64" + "01" + "00" + "41" + string(bytes.Repeat([]byte("41"), 65)) + "00", &Roster{}},
+	{"tail", "0001" + "00000000" + "0000" + "00" + "00" + "00" + "00", &Roster{}},
+	{"position", header + "00" + "01" + "23" + "0000", &Update{}},
+	{"slot that stays", header + "00" + "01" + "00" + "00", &Update{}},
+	{"slot beyond", header + "00" + "01" + "00" + "8120", &Update{}},
+	{"slot beyond, by a step", header + "00" + "02" + "00" + "8020" + "20", &Update{}},
+}
+
 func TestMalformedMessages(t *testing.T) {
-	const header = "0001" + "01" + "00000002" + "03" + "0004" + "0005" + "06"
-	for _, tt := range []struct {
-		name, hex string
-		message   coded
-	}{
-		{"more bits than there are slots", "00" + "0000" + "0000" + "00" + "00" + "0000" + "00000000" + "0000" + string(bytes.Repeat([]byte("00"), MaxItems/8+1)), &Input{}},
-		{"slot", "0001" + "00000000" + "0000" + "01" + "8020" + "00" + "00", &Roster{}},
-		{"count", "0001" + "00000000" + "0000" + "ffffffffff7f" + "00" + "00", &Roster{}},
-		{"long name", "0001" + "00000000" + "0000" + "00" + "01" + "02" + "00" + "0000000000000102" + "01" + "0010" + "0020" + "40" + "08" + "64" + "01" + "00" + "41" + string(bytes.Repeat([]byte("41"), 65)) + "00", &Roster{}},
-		{"tail", "0001" + "00000000" + "0000" + "00" + "00" + "00" + "00", &Roster{}},
-		{"position", header + "00" + "01" + "23" + "0000", &Update{}},
-		{"slot that stays", header + "00" + "01" + "00" + "00", &Update{}},
-		{"slot beyond", header + "00" + "01" + "00" + "8120", &Update{}},
-	} {
+	for _, tt := range malformed {
 		b, err := hex.DecodeString(tt.hex)
 		if err != nil {
 			t.Fatal(err)

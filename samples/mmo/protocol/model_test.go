@@ -26,6 +26,7 @@ type trial struct {
 	rosters         []message
 	updates, inputs []message
 	peak, said      int
+	got             func(kind string, b []byte) // told of what the client has taken in, unless nil
 }
 
 // thing is an item as it is and was.
@@ -157,6 +158,9 @@ func (x *trial) receive() {
 		for _, n := range x.m.roster.New {
 			x.was(x.m.Find(n.ID))
 		}
+		if x.got != nil {
+			x.got("Roster", m.b)
+		}
 	})
 	x.due(&x.updates, x.updated)
 	in, slots := Input{Ack: x.m.Ack()}, map[int]wire.ID{}
@@ -172,6 +176,9 @@ func (x *trial) updated(m message) {
 	fresh, err := x.m.Update(m.b)
 	if err != nil {
 		x.t.Fatal(err)
+	}
+	if x.got != nil {
+		x.got("Update", m.b)
 	}
 	if x.m.newest == before {
 		return // it came late
