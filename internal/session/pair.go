@@ -262,7 +262,7 @@ func (l *Link) step(now time.Time) {
 func (l *Link) stepped(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.over {
+	if l.over || l.pair.stepping.After(now) { // it comes by again: this visit was overtaken, and would be one more for ever
 		return
 	}
 	l.pair.stepping = time.Time{}
