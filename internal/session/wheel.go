@@ -147,6 +147,9 @@ func (l *Link) acknowledge(time.Time) {
 func (l *Link) tick(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.active && l.due.After(now) { // it comes by again: this visit was overtaken, see stepped
+		return
+	}
 	l.active = false
 	if pause, again := l.pause(); again && pause > 0 && l.roam == nil && !l.lossy.held() {
 		l.activate(now, pause)
