@@ -279,7 +279,8 @@ func TestLinkGoodbyesAccountedFor(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(t, worldConfig{link: near})
 		w.server.s.Close(wire.CodeKicked, "")
-		time.Sleep(time.Second)
+		time.Sleep(1100 * time.Millisecond) // nothing else is due now
+		synctest.Wait()
 		l := w.server.l
 		for range 3 {
 			l.mu.Lock()
