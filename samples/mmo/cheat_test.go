@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -277,4 +278,35 @@ func TestCheatAtTelling(t *testing.T) {
 			t.Errorf("she is shown at %v, she is at %v", place(at.X, at.Y), eve.is())
 		}
 	})
+}
+
+// A client that floods its neighbours' view groups costs them little.
+func TestCheatAtShouting(t *testing.T) {
+	for _, tt := range []struct {
+		p2p  bool
+		most uint64 // bytes that may come through in two seconds
+	}{{false, 20_000}, {true, 2 << 20}} {
+		t.Run(fmt.Sprint("p2p ", tt.p2p), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := newGame(t, options{size: 64, rules: peace(), p2p: tt.p2p})
+				ann, eve := g.still(10, 10), g.still(20, 20)
+				for range world.TickRate {
+					ann.says(ann.is())
+				}
+				eve.mu.Lock()
+				group := eve.own
+				eve.mu.Unlock()
+				before := ann.c.Stats().BytesIn
+				for range 2 * world.TickRate {
+					for range 200 {
+						group.Send(9, wire.Payload(make([]byte, 1000)), wire.Unreliable) // an error says that there is no room
+					}
+					ann.says(ann.is())
+				}
+				if n := ann.c.Stats().BytesIn - before; n > tt.most || ann.c.Err() != nil {
+					t.Errorf("she got %d bytes, %v", n, ann.c.Err())
+				}
+			})
+		})
+	}
 }
