@@ -238,6 +238,19 @@ func TestCheatAtTaking(t *testing.T) {
 // them, and shown where the server has it. All it gains is to be looked at wrongly
 // for three seconds.
 func TestCheatAtTelling(t *testing.T) {
+	for name, lie := range map[string]func(at interest.Point, n int) (is, others interest.Point){
+		"walks": func(at interest.Point, n int) (is, others interest.Point) {
+			at = at.Add(0.1, float64(n))
+			return at, at.Add(20, 1)
+		},
+		"stands":              func(at interest.Point, n int) (is, others interest.Point) { return at, at.Add(20, 1) },
+		"lies between truths": func(at interest.Point, n int) (is, others interest.Point) { return at, at.Add(20*float64(n%2), 1) },
+	} {
+		t.Run(name, func(t *testing.T) { testCheatAtTelling(t, lie) })
+	}
+}
+
+func testCheatAtTelling(t *testing.T, lie func(at interest.Point, n int) (is, others interest.Point)) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGame(t, options{size: 128, rules: peace(), p2p: true})
 		ann, eve := g.still(60, 60), g.still(60, 64)
@@ -260,8 +273,7 @@ func TestCheatAtTelling(t *testing.T) {
 		}
 		wrong := 0
 		for n := range 8 * world.TickRate {
-			p := eve.is().Add(0.1, float64(n)) // she moves a little, so that the server has something to say
-			eve.lies(p, p.Add(20, 1))
+			eve.lies(lie(eve.is(), n))
 			ann.says(ann.is())
 			if p, ok := believed(); ok && p.Distance(eve.is()) > tolerance+1 {
 				wrong++
