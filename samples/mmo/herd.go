@@ -56,6 +56,9 @@ func loose(ctx context.Context, o options, out teller) (sum summary, err error) 
 	if o.length > 0 && sum.Packets == 0 {
 		faults = append(faults, errors.New("nothing was seen: the time was too short"))
 	}
+	if sum.Checks >= report && sum.Judged == 0 {
+		faults = append(faults, errors.New("nothing could be checked: updates come too seldom"))
+	}
 	if n := sum.Total(); n > 0 {
 		faults = append(faults, fmt.Errorf("%d violations", n))
 	}
@@ -164,7 +167,7 @@ func (h *herd) check(s *summary) {
 	}
 	if h.last != nil {
 		s.Checks = 1
-		s.Violations, s.Shown = judge(h.last, all, h.bots[0].w.Enter, h.bots[0].w.Exit)
+		s.Violations, s.Shown, s.Judged = judge(h.last, all, h.bots[0].w.Enter, h.bots[0].w.Exit)
 	}
 	h.last = all
 }

@@ -31,7 +31,7 @@ func (j *journal) String() string {
 
 // local are options for a server on any ports.
 func local(bots int, over string) options {
-	return options{web: "127.0.0.1:0", addr: "127.0.0.1:0", bots: bots, over: over, settle: time.Second / 2, length: 2400 * time.Millisecond}
+	return options{web: "127.0.0.1:0", addr: "127.0.0.1:0", bots: bots, over: over, settle: time.Second / 2, length: 4 * time.Second}
 }
 
 // Bots play over each transport, over real sockets, and see what they should.
@@ -44,7 +44,7 @@ func TestRun(t *testing.T) {
 			if err != nil {
 				t.Errorf("%v, after\n%s", err, &shown)
 			}
-			if sum.Bots != 15 || sum.Checks == 0 || sum.Packets == 0 || !strings.Contains(shown.String(), "Open http://127.0.0.1:") {
+			if sum.Bots != 15 || sum.Judged == 0 || sum.Packets == 0 || !strings.Contains(shown.String(), "Open http://127.0.0.1:") {
 				t.Errorf("%v, after\n%s", &sum, &shown)
 			}
 		})
