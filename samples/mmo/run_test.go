@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -123,6 +125,7 @@ func TestRunFails(t *testing.T) {
 		"address":    func(o *options) { o.addr = "nowhere" },
 		"page":       func(o *options) { o.web = "127.0.0.1:99999" },
 		"transport":  func(o *options) { o.over = "pigeon" },
+		"bots":       func(o *options) { o.bots = -5 },
 		"no ws over": func(o *options) { o.over = "" },
 	} {
 		o := local(1, "udp")
@@ -131,6 +134,24 @@ func TestRunFails(t *testing.T) {
 		if _, err := run(t.Context(), o, &shown); err == nil {
 			t.Errorf("%s: no error, after\n%s", name, &shown)
 		}
+	}
+}
+
+// Who ends it as bots come has no fault to hear of; where nobody gets in, a few are
+// enough.
+func TestNobodyGetsIn(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	o := options{connect: "tcp://127.0.0.1:1", bots: 30, dial: func(context.Context, string, string) (net.Conn, error) {
+		cancel()
+		return nil, context.Canceled
+	}}
+	var shown journal
+	if _, err := run(ctx, o, &shown); err != nil || shown.String() != "" {
+		t.Errorf("%v, after\n%s", err, &shown)
+	}
+	_, err := run(t.Context(), o, &shown)
+	if err == nil || strings.Count(err.Error(), "bot-") != 3 || !strings.Contains(err.Error(), "and 27 more") {
+		t.Error(err)
 	}
 }
 
