@@ -157,6 +157,12 @@ func TestHearsay(t *testing.T) {
 	if _, ok := h.last(now); !ok {
 		t.Error("it is not forgiven")
 	}
+	for range 1000 {
+		h.hear(at(10), now)
+	}
+	if len(h.heard) != kept {
+		t.Errorf("%d of what it says are kept", len(h.heard))
+	}
 }
 
 func TestParseMove(t *testing.T) {

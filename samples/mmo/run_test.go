@@ -108,7 +108,7 @@ func TestConnect(t *testing.T) {
 		"too short":   {func(o *options) { o.settle = time.Minute }, "too short"},
 		"nobody":      {func(o *options) { o.connect = "tls://127.0.0.1:1" }, "refused"},
 	} {
-		o := options{connect: srv.urls["tcp"], pin: srv.pin, bots: 3, settle: time.Second / 2, length: 1200 * time.Millisecond}
+		o := options{connect: srv.urls["tcp"], pin: srv.pin, bots: 3, settle: time.Second / 2, length: 2 * time.Second}
 		tt.change(&o)
 		var shown journal
 		_, err := run(t.Context(), o, &shown)
