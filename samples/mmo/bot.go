@@ -40,6 +40,7 @@ type bot struct {
 
 	was   [keep]protocol.Own // by tick: where the server says it was
 	when  [keep]uint32
+	last  time.Time // when the newest update came
 	count counts
 	fault error
 }
@@ -87,6 +88,7 @@ func join(ctx context.Context, o options, name string) (*bot, error) {
 func (b *bot) opened(c *client.Client) {
 	b.c = c
 	b.fault = json.Unmarshal(c.Reply(), &b.w)
+	b.last = time.Now()
 }
 
 // event is the client's OnEvent.
@@ -101,7 +103,7 @@ func (b *bot) event(e wire.Event) {
 		fresh, err := b.mirror.Update(e.Payload)
 		b.failed(err)
 		i := b.mirror.Tick % keep
-		b.was[i], b.when[i] = b.mirror.Own, b.mirror.Tick
+		b.was[i], b.when[i], b.last = b.mirror.Own, b.mirror.Tick, time.Now()
 		now := b.c.ServerTime()
 		for _, t := range fresh {
 			then := b.w.timeOf(t.Tick)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -237,6 +238,19 @@ func TestCheatAtTaking(t *testing.T) {
 // them, and shown where the server has it. All it gains is to be looked at wrongly
 // for three seconds.
 func TestCheatAtTelling(t *testing.T) {
+	for name, lie := range map[string]func(at interest.Point, n int) (is, others interest.Point){
+		"walks": func(at interest.Point, n int) (is, others interest.Point) {
+			at = at.Add(0.1, float64(n))
+			return at, at.Add(20, 1)
+		},
+		"stands":              func(at interest.Point, n int) (is, others interest.Point) { return at, at.Add(20, 1) },
+		"lies between truths": func(at interest.Point, n int) (is, others interest.Point) { return at, at.Add(20*float64(n%2), 1) },
+	} {
+		t.Run(name, func(t *testing.T) { testCheatAtTelling(t, lie) })
+	}
+}
+
+func testCheatAtTelling(t *testing.T, lie func(at interest.Point, n int) (is, others interest.Point)) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGame(t, options{size: 128, rules: peace(), p2p: true})
 		ann, eve := g.still(60, 60), g.still(60, 64)
@@ -259,8 +273,7 @@ func TestCheatAtTelling(t *testing.T) {
 		}
 		wrong := 0
 		for n := range 8 * world.TickRate {
-			p := eve.is().Add(0.1, float64(n)) // she moves a little, so that the server has something to say
-			eve.lies(p, p.Add(20, 1))
+			eve.lies(lie(eve.is(), n))
 			ann.says(ann.is())
 			if p, ok := believed(); ok && p.Distance(eve.is()) > tolerance+1 {
 				wrong++
@@ -277,4 +290,35 @@ func TestCheatAtTelling(t *testing.T) {
 			t.Errorf("she is shown at %v, she is at %v", place(at.X, at.Y), eve.is())
 		}
 	})
+}
+
+// A client that floods its neighbours' view groups costs them little.
+func TestCheatAtShouting(t *testing.T) {
+	for _, tt := range []struct {
+		p2p  bool
+		most uint64 // bytes that may come through in two seconds
+	}{{false, 20_000}, {true, 2 << 20}} {
+		t.Run(fmt.Sprint("p2p ", tt.p2p), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := newGame(t, options{size: 64, rules: peace(), p2p: tt.p2p})
+				ann, eve := g.still(10, 10), g.still(20, 20)
+				for range world.TickRate {
+					ann.says(ann.is())
+				}
+				eve.mu.Lock()
+				group := eve.own
+				eve.mu.Unlock()
+				before := ann.c.Stats().BytesIn
+				for range 2 * world.TickRate {
+					for range 200 {
+						group.Send(9, wire.Payload(make([]byte, 1000)), wire.Unreliable) // an error says that there is no room
+					}
+					ann.says(ann.is())
+				}
+				if n := ann.c.Stats().BytesIn - before; n > tt.most || ann.c.Err() != nil {
+					t.Errorf("she got %d bytes, %v", n, ann.c.Err())
+				}
+			})
+		})
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/troupe-go/troupe/samples/mmo/protocol"
+	"github.com/troupe-go/troupe/samples/mmo/world"
 	"github.com/troupe-go/troupe/samples/mmo/world/interest"
 )
 
@@ -28,33 +29,37 @@ const (
 	memory    = 2 * time.Second
 	tolerance = 3                // metres
 	mistrust  = 10 * time.Second // in which who has lied is not listened to
+	kept      = 2 * int(memory/world.Tick)
 )
 
 // hear takes in what was said.
 func (h *hearsay) hear(m move, now time.Time) {
 	old, _ := slices.BinarySearchFunc(h.heard, now.Add(-memory), func(h heard, t time.Time) int { return h.at.Compare(t) })
+	old = max(old, len(h.heard)+1-kept) // it says too much
 	h.heard = append(slices.Delete(h.heard, 0, old), heard{m, now})
 }
 
-// check holds it against what the server says: where the player was then. A player
+// check holds it against what the server says: where the player was then. All that
+// it has said around then has to fit, as lies are told between truths, too. A player
 // that the server has moved says for a moment where it was before, so that one
 // mistake is none.
 func (h *hearsay) check(s protocol.State, then, now time.Time) {
-	said := false
+	said, wrong := false, false
 	for _, m := range h.heard {
 		if d := m.at.Sub(then); d < -current || d > current {
 			continue
 		}
-		if said = true; place(m.X, m.Y).Distance(place(s.X, s.Y)) <= tolerance {
-			h.wrong = 0
-			return
+		said = true
+		wrong = wrong || place(m.X, m.Y).Distance(place(s.X, s.Y)) > tolerance
+	}
+	switch {
+	case !said:
+	case !wrong:
+		h.wrong = 0
+	default:
+		if h.wrong++; h.wrong >= 2 {
+			h.until = now.Add(mistrust)
 		}
-	}
-	if !said {
-		return
-	}
-	if h.wrong++; h.wrong >= 2 {
-		h.until = now.Add(mistrust)
 	}
 }
 

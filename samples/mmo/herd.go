@@ -35,7 +35,9 @@ func loose(ctx context.Context, o options, out teller) (sum summary, err error) 
 		}
 	}()
 	begin := time.Now()
-	if err := h.gather(ctx, o); err != nil {
+	if err := h.gather(ctx, o); errors.Is(ctx.Err(), context.Canceled) {
+		return sum, nil // whoever has ended it does not wait for bots
+	} else if err != nil {
 		return sum, err
 	}
 	h.says("%d bots have come in %v.\n", len(h.bots), time.Since(begin).Round(time.Millisecond))
@@ -49,17 +51,31 @@ func loose(ctx context.Context, o options, out teller) (sum summary, err error) 
 		wg.Go(func() { h.drive(ctx, n, drivers) }) // ended by stop
 	}
 	sum = h.watch(ctx, o.settle)
-	faults := make([]error, 0, len(h.bots))
-	for _, b := range h.bots {
-		faults = append(faults, b.err())
+	faults := make([]error, 0, len(h.bots)+3)
+	if n := sum.Total(); n > 0 {
+		faults = append(faults, fmt.Errorf("%d violations", n))
 	}
 	if o.length > 0 && sum.Packets == 0 {
 		faults = append(faults, errors.New("nothing was seen: the time was too short"))
 	}
-	if n := sum.Total(); n > 0 {
-		faults = append(faults, fmt.Errorf("%d violations", n))
+	if sum.Checks >= report && sum.Judged == 0 {
+		faults = append(faults, errors.New("nothing could be checked: updates come too seldom"))
 	}
-	return sum, errors.Join(faults...)
+	for _, b := range h.bots {
+		faults = append(faults, b.err())
+	}
+	return sum, few(faults)
+}
+
+// few joins the first of some errors, and counts the rest: what fails for one bot
+// fails for most.
+func few(faults []error) error {
+	const most = 3
+	faults = slices.DeleteFunc(faults, func(err error) bool { return err == nil })
+	if n := len(faults) - most; n > 0 {
+		faults = append(faults[:most], fmt.Errorf("and %d more", n))
+	}
+	return errors.Join(faults...)
 }
 
 // gather connects the bots, some at a time.
@@ -81,7 +97,7 @@ func (h *herd) gather(ctx context.Context, o options) error {
 	close(next)
 	wg.Wait()
 	h.bots = slices.DeleteFunc(h.bots, func(b *bot) bool { return b == nil })
-	return errors.Join(faults...)
+	return few(faults)
 }
 
 // drive has every so-many-th bot act, each once in a tick, spread over the tick.
@@ -164,7 +180,7 @@ func (h *herd) check(s *summary) {
 	}
 	if h.last != nil {
 		s.Checks = 1
-		s.Violations, s.Shown = judge(h.last, all, h.bots[0].w.Enter, h.bots[0].w.Exit)
+		s.Violations, s.Shown, s.Judged = judge(h.last, all, h.bots[0].w.Enter, h.bots[0].w.Exit)
 	}
 	h.last = all
 }

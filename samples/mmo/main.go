@@ -84,6 +84,9 @@ func sizeFor(n int) float64 {
 // run serves, lets bots loose, or does both, until ctx or the options' time ends.
 // The error says what failed.
 func run(ctx context.Context, o options, out io.Writer) (sum summary, fault error) {
+	if o.bots < 0 {
+		return sum, fmt.Errorf("there can't be %d bots", o.bots)
+	}
 	tell := teller{out, o.json}
 	if o.length > 0 {
 		var cancel context.CancelFunc

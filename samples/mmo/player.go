@@ -204,17 +204,20 @@ func (p *player) say(c *troupe.Context, req sayRequest) (struct{}, error) {
 }
 
 // watch has the player see what is around an item as well as what is around
-// itself: another area, which goes where the item goes.
+// itself: another area, which goes where the item goes. It has to be in the
+// player's own view at first, or one could look from item to item to wherever one
+// likes.
 func (p *player) watch(c *troupe.Context, req watchRequest) (struct{}, error) {
-	p.view.Areas = p.view.Areas[:1]
+	own := p.view.Areas[:1]
 	if req.Slot < 0 {
+		p.view.Areas = own
 		return struct{}{}, nil
 	}
-	track := p.feed.In(req.Slot)
-	if track == nil || p.view.Find(track.ID) == nil {
-		return struct{}{}, &peers.Error{Code: codeSlot, Text: "There is nothing."}
+	if track := p.feed.In(req.Slot); track != nil {
+		if s := p.view.Find(track.ID); s != nil && s.At.Distance(own[0].Center) <= exitView {
+			p.view.Areas = append(own, interest.Area{Item: track.ID, Center: s.At, Enter: enterSpot, Exit: exitSpot})
+			return struct{}{}, nil
+		}
 	}
-	at := p.view.Find(track.ID).At
-	p.view.Areas = append(p.view.Areas, interest.Area{Item: track.ID, Center: at, Enter: enterSpot, Exit: exitSpot})
-	return struct{}{}, nil
+	return struct{}{}, &peers.Error{Code: codeSlot, Text: "There is nothing."}
 }

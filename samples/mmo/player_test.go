@@ -176,6 +176,9 @@ func TestWatch(t *testing.T) {
 		if ann.sees(bob.c.ID()) == nil || ann.sees(cat.c.ID()) == nil {
 			t.Error("she does not see what she watches")
 		}
+		if _, err := ask(ann, opWatch, watchRequest{ann.sees(cat.c.ID()).Slot}); err == nil {
+			t.Error("she watches what she sees by watching")
+		}
 		if _, err := ask(ann, opWatch, watchRequest{-1}); err != nil {
 			t.Fatal(err)
 		}

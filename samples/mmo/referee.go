@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/troupe-go/troupe/samples/mmo/protocol"
 	"github.com/troupe-go/troupe/samples/mmo/world"
@@ -16,17 +17,18 @@ type Violations struct {
 	Ghosts   uint64 // shown, though out of view for a second
 	Wrong    uint64 // shown where it was not at that tick
 	Stale    uint64 // shown where it was more than a second ago, though it has moved since
+	Silent   uint64 // not told anything for three seconds
 	Examples []string
 }
 
 // Total is how many there are.
-func (v *Violations) Total() uint64 { return v.Missing + v.Ghosts + v.Wrong + v.Stale }
+func (v *Violations) Total() uint64 { return v.Missing + v.Ghosts + v.Wrong + v.Stale + v.Silent }
 
 func (v *Violations) String() string {
 	if v.Total() == 0 {
 		return "no violation"
 	}
-	return fmt.Sprintf("VIOLATIONS: %d missing, %d ghosts, %d wrong, %d stale", v.Missing, v.Ghosts, v.Wrong, v.Stale)
+	return fmt.Sprintf("VIOLATIONS: %d missing, %d ghosts, %d wrong, %d stale, %d silent", v.Missing, v.Ghosts, v.Wrong, v.Stale, v.Silent)
 }
 
 func (v *Violations) note(count *uint64, format string, args ...any) {
@@ -40,13 +42,15 @@ func (v *Violations) add(o *Violations) {
 	v.Ghosts += o.Ghosts
 	v.Wrong += o.Wrong
 	v.Stale += o.Stale
+	v.Silent += o.Silent
 	v.Examples = append(v.Examples, o.Examples[:min(len(o.Examples), maxExamples-len(v.Examples))]...)
 }
 
 const (
 	maxExamples = 10
-	allowance   = world.TickRate // ticks for what the server does to reach the bots
-	margin      = 5              // metres, that two may have moved between two of the moments looked at
+	allowance   = world.TickRate  // ticks for what the server does to reach the bots
+	longest     = 3 * time.Second // from update to update
+	margin      = 5               // metres, that two may have moved between two of the moments looked at
 )
 
 // witness is what a bot knows at a moment: where it was itself, which is the
@@ -57,7 +61,8 @@ type witness struct {
 	was   [keep]protocol.Own
 	when  [keep]uint32
 	shown map[wire.ID]shown
-	stale uint32 // ticks after which what is shown is out of date
+	stale uint32        // ticks after which what is shown is out of date
+	since time.Duration // it was told anything
 }
 
 type shown struct {
@@ -70,7 +75,7 @@ type shown struct {
 func (b *bot) testify() *witness {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	w := &witness{id: b.c.ID(), tick: b.mirror.Tick, was: b.was, when: b.when, shown: make(map[wire.ID]shown, b.mirror.Len()), stale: allowance}
+	w := &witness{id: b.c.ID(), tick: b.mirror.Tick, was: b.was, when: b.when, shown: make(map[wire.ID]shown, b.mirror.Len()), stale: allowance, since: time.Since(b.last)}
 	if b.w.P2P {
 		w.stale += world.TickRate // who has just fallen silent was told of by the server up to a second ago
 	}
@@ -133,14 +138,18 @@ func (p *path) distances(q *path) (nearest, farthest float64) {
 
 // judge compares what bots were shown at a moment with where bots were, as is
 // known a little later. shown is how many items they were shown on average,
-// whatever the kind.
-func judge(then, now []*witness, enter, exit float64) (v Violations, shown float64) {
+// whatever the kind, sighted how many of the bots have been told often enough for
+// what they saw to be judged.
+func judge(then, now []*witness, enter, exit float64) (v Violations, shown float64, sighted int) {
 	if len(then) == 0 {
-		return v, 0
+		return v, 0, 0
 	}
 	byID := make(map[wire.ID]*witness, len(now))
 	for _, w := range now {
 		byID[w.id] = w
+		if w.since > longest {
+			v.note(&v.Silent, "%v has been told nothing for %v", w.id, w.since)
+		}
 	}
 	first, last := then[0].tick, then[0].tick
 	for _, w := range then {
@@ -156,9 +165,10 @@ func judge(then, now []*witness, enter, exit float64) (v Violations, shown float
 		w.judgeShown(&v, byID)
 		if own := known[w.id]; own != nil {
 			w.judgeView(&v, own, known, all, enter, exit)
+			sighted++
 		}
 	}
-	return v, shown
+	return v, shown, sighted
 }
 
 // judgeView looks for whom the bot should have seen and did not, or the reverse.

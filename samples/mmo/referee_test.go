@@ -76,6 +76,7 @@ func TestReferee(t *testing.T) {
 			s.tick = 10
 			ann.shown[bob.id] = s
 		}},
+		{"silent", "1 silent", func(ann, _ *witness) { ann.since = 4 * time.Second }},
 		{"a wolf", "", func(ann, _ *witness) { ann.shown[77] = shown{} }},
 		{"an update lost", "", func(ann, bob *witness) { bob.when[60], bob.when[70], bob.when[80] = 0, 0, 0 }},
 		{"he has come just now", "", func(ann, bob *witness) {
@@ -92,7 +93,7 @@ func TestReferee(t *testing.T) {
 		if strings.Contains(tt.name, "ghost") || strings.Contains(tt.name, "between") || strings.Contains(tt.name, "gone") {
 			delete(bob.shown, ann.id) // it is her that is judged
 		}
-		v, shown := judge([]*witness{ann, bob}, []*witness{ann, bob}, 50, 58)
+		v, shown, _ := judge([]*witness{ann, bob}, []*witness{ann, bob}, 50, 58)
 		got := v.String()
 		if (tt.want == "") != (v.Total() == 0) || !strings.Contains(got, tt.want) || v.Total() > 1 {
 			t.Errorf("%s: %s, want %q: %q", tt.name, got, tt.want, v.Examples)
@@ -101,8 +102,19 @@ func TestReferee(t *testing.T) {
 			t.Errorf("%s: %v are shown", tt.name, shown)
 		}
 	}
-	if v, _ := judge(nil, nil, 50, 58); v.Total() > 0 {
+	if v, _, _ := judge(nil, nil, 50, 58); v.Total() > 0 {
 		t.Error("violations of nobody")
+	}
+	ann, bob := stands(11, 50), stands(12, 60)
+	for tick := range uint32(100) {
+		if tick%10 != 0 {
+			ann.when[tick], bob.when[tick] = 0, 0
+		}
+	}
+	for w, want := range map[*witness]int{ann: 0, stands(13, 70): 1} { // one who is told seldom, and one who is told often
+		if _, _, sighted := judge([]*witness{w}, []*witness{w, bob}, 50, 58); sighted != want {
+			t.Errorf("what %d see was judged, want %d", sighted, want)
+		}
 	}
 }
 
@@ -144,6 +156,12 @@ func TestHearsay(t *testing.T) {
 	say(10, mistrust)
 	if _, ok := h.last(now); !ok {
 		t.Error("it is not forgiven")
+	}
+	for range 1000 {
+		h.hear(at(10), now)
+	}
+	if len(h.heard) != kept {
+		t.Errorf("%d of what it says are kept", len(h.heard))
 	}
 }
 

@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -31,7 +33,7 @@ func (j *journal) String() string {
 
 // local are options for a server on any ports.
 func local(bots int, over string) options {
-	return options{web: "127.0.0.1:0", addr: "127.0.0.1:0", bots: bots, over: over, settle: time.Second / 2, length: 2400 * time.Millisecond}
+	return options{web: "127.0.0.1:0", addr: "127.0.0.1:0", bots: bots, over: over, settle: time.Second / 2, length: 4 * time.Second}
 }
 
 // Bots play over each transport, over real sockets, and see what they should.
@@ -44,7 +46,7 @@ func TestRun(t *testing.T) {
 			if err != nil {
 				t.Errorf("%v, after\n%s", err, &shown)
 			}
-			if sum.Bots != 15 || sum.Checks == 0 || sum.Packets == 0 || !strings.Contains(shown.String(), "Open http://127.0.0.1:") {
+			if sum.Bots != 15 || sum.Judged == 0 || sum.Packets == 0 || !strings.Contains(shown.String(), "Open http://127.0.0.1:") {
 				t.Errorf("%v, after\n%s", &sum, &shown)
 			}
 		})
@@ -106,7 +108,7 @@ func TestConnect(t *testing.T) {
 		"too short":   {func(o *options) { o.settle = time.Minute }, "too short"},
 		"nobody":      {func(o *options) { o.connect = "tls://127.0.0.1:1" }, "refused"},
 	} {
-		o := options{connect: srv.urls["tcp"], pin: srv.pin, bots: 3, settle: time.Second / 2, length: 1200 * time.Millisecond}
+		o := options{connect: srv.urls["tcp"], pin: srv.pin, bots: 3, settle: time.Second / 2, length: 2 * time.Second}
 		tt.change(&o)
 		var shown journal
 		_, err := run(t.Context(), o, &shown)
@@ -123,6 +125,7 @@ func TestRunFails(t *testing.T) {
 		"address":    func(o *options) { o.addr = "nowhere" },
 		"page":       func(o *options) { o.web = "127.0.0.1:99999" },
 		"transport":  func(o *options) { o.over = "pigeon" },
+		"bots":       func(o *options) { o.bots = -5 },
 		"no ws over": func(o *options) { o.over = "" },
 	} {
 		o := local(1, "udp")
@@ -131,6 +134,24 @@ func TestRunFails(t *testing.T) {
 		if _, err := run(t.Context(), o, &shown); err == nil {
 			t.Errorf("%s: no error, after\n%s", name, &shown)
 		}
+	}
+}
+
+// Who ends it as bots come has no fault to hear of; where nobody gets in, a few are
+// enough.
+func TestNobodyGetsIn(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	o := options{connect: "tcp://127.0.0.1:1", bots: 30, dial: func(context.Context, string, string) (net.Conn, error) {
+		cancel()
+		return nil, context.Canceled
+	}}
+	var shown journal
+	if _, err := run(ctx, o, &shown); err != nil || shown.String() != "" {
+		t.Errorf("%v, after\n%s", err, &shown)
+	}
+	_, err := run(t.Context(), o, &shown)
+	if err == nil || strings.Count(err.Error(), "bot-") != 3 || !strings.Contains(err.Error(), "and 27 more") {
+		t.Error(err)
 	}
 }
 

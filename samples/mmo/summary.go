@@ -44,6 +44,7 @@ type summary struct {
 	Bots, Gone int // that are there; whose session has ended
 	Took       time.Duration
 	Checks     int
+	Judged     int     // bots, as far as what they saw could be: the sum over the checks
 	Shown      float64 // items that a bot is shown, on average: the sum over the checks
 	Packets    uint64  // updates that came
 	Ages       ages
@@ -90,6 +91,7 @@ func (s *summary) add(o *summary) {
 	s.Bots, s.Gone = o.Bots, o.Gone
 	s.Took += o.Took
 	s.Checks += o.Checks
+	s.Judged += o.Judged
 	s.Shown += o.Shown
 	s.Packets += o.Packets
 	s.Ages.merge(&o.Ages)

@@ -5,6 +5,7 @@ import (
 	"github.com/troupe-go/troupe/groups"
 	"github.com/troupe-go/troupe/samples/mmo/world"
 	"github.com/troupe-go/troupe/samples/mmo/world/interest"
+	"github.com/troupe-go/troupe/transport"
 )
 
 // Every player has a view group, whose members are the player and who sees it:
@@ -30,12 +31,22 @@ const (
 	maxDirect = 64
 )
 
+// What the members of a group may make the server send to each other, in bytes: with
+// -p2p as much as it takes if all of them hear of the player by the server, and next
+// to nothing where members have nothing to say. Else one that has would have the
+// server tell everybody in all the groups that it is in.
+var (
+	talk    = transport.Rate{PerSecond: 512 << 10}
+	silence = transport.Rate{PerSecond: 64, Burst: 4 << 10}
+)
+
 func newViewGroup(c *troupe.Context, p2p bool) (*groups.Group, error) {
-	return groups.Create(c.System(), groups.Options{
-		Owner: c.Self(), Payload: appendID(nil, c.ID()),
-		MaxDirect: maxDirect,
-		Quiet:     !p2p, // who hears whom is nobody's business
-	}, c.Peer)
+	o := groups.Options{Owner: c.Self(), Payload: appendID(nil, c.ID()), MaxDirect: maxDirect, Relay: talk}
+	if !p2p {
+		o.Quiet = true // who hears whom is nobody's business
+		o.Relay = silence
+	}
+	return groups.Create(c.System(), o, c.Peer)
 }
 
 // meet joins the group of a player who came into view.

@@ -141,11 +141,11 @@ export class Hearsay {
     if (this.#heard.length > KEPT * 2) this.#heard.shift(); // it says too much
   }
 
-  /** Compares that with where the server says it was then. */
+  /** Compares all of that with where the server says it was then. */
   check({ x, y }, then, now) {
     const said = this.#heard.filter(({ at }) => Math.abs(at - then) <= CURRENT);
     if (said.length === 0) return;
-    if (said.some((s) => Math.hypot(s.x - x, s.y - y) <= TOLERANCE)) this.#wrong = 0;
+    if (said.every((s) => Math.hypot(s.x - x, s.y - y) <= TOLERANCE)) this.#wrong = 0;
     else if (++this.#wrong >= 2) this.#until = now + MISTRUST;
   }
 

@@ -204,8 +204,8 @@ func TestNearAndLongUnsentGoFirst(t *testing.T) {
 	}
 }
 
-// Of what the client hears without the server it is told once a second; of the
-// rest as before.
+// Of what the client hears without the server it is told once a second, be it moving
+// or not; of the rest as before.
 func TestWhatIsHeardDirectlyIsCheckedOnly(t *testing.T) {
 	e := &ends{t: t}
 	direct, other := e.add(1, State{}, 0), e.add(2, State{}, 0)
@@ -232,6 +232,15 @@ func TestWhatIsHeardDirectlyIsCheckedOnly(t *testing.T) {
 	}
 	if said[1] != 10 || said[2] != 10*checkEvery-1 {
 		t.Errorf("the one is told of %d times, the other %d times", said[1], said[2])
+	}
+	for range 3 * checkEvery {
+		e.set(direct, State{X: 10*checkEvery - 1})
+		e.tell(false)
+		in.Ack = e.m.Ack()
+		e.s.Ack(&in)
+	}
+	if age := e.m.Tick - e.m.Find(1).Tick; age >= checkEvery {
+		t.Errorf("it stands, and was told of %d ticks ago", age)
 	}
 	e.s.Ack(&Input{Ack: e.m.Ack()}) // it is not heard any more
 	e.set(direct, State{X: 7777})

@@ -51,7 +51,7 @@ func (t *Track) urgent(tick uint64, check bool) bool {
 		return false
 	}
 	if t.direct {
-		return check && (t.now != t.known || t.unsure)
+		return check // also when it stands: it may have said that it walks
 	}
 	return t.now != t.sent || tick-t.sentAt >= sayAgain && (t.now != t.known || t.unsure)
 }

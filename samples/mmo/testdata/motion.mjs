@@ -145,6 +145,10 @@ const cases = {
     assert.ok(h.counts(11_200));
     h.check({ x: 100, y: 5 }, 5000, 11_200); // of then it has said nothing
     assert.ok(h.counts(11_200));
+    h.hear({ x: 100, y: 5 }, 11_250); // among truths, too
+    h.check({ x: 5, y: 5 }, 11_200, 11_300);
+    h.check({ x: 5, y: 5 }, 11_200, 11_300);
+    assert.ok(!h.counts(11_300));
   },
 
   "moves are written and read as in Go"() {
