@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/troupe-go/troupe/client"
+	"github.com/troupe-go/troupe/internal/handshake"
 	"github.com/troupe-go/troupe/internal/packet"
 	"github.com/troupe-go/troupe/internal/session"
 	"github.com/troupe-go/troupe/internal/simnet"
@@ -278,7 +279,9 @@ func TestHandshakesOfOneAddress(t *testing.T) {
 	})
 }
 
-// A client that is turned away gives its slot back when it has heard so.
+// A client that is turned away gives its slot back when it has heard so. Now and
+// then one is gone before it could say that it has; that slot comes back by itself,
+// later.
 func TestRefusedGiveTheirSlotBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1, transport.Config{AcceptRatePerAddress: transport.Rate{PerSecond: -1}}, simnet.Link{Delay: way})
@@ -294,10 +297,15 @@ func TestRefusedGiveTheirSlotBack(t *testing.T) {
 			time.Sleep(250 * time.Millisecond)
 		}
 		time.Sleep(3 * time.Second)
-		if under, bygone := w.Transport.Shakes(); under != 0 || bygone == 0 {
+		const late = 2
+		if under, bygone := w.Transport.Shakes(); under > late || bygone == 0 {
 			t.Errorf("%d handshakes, %d bygone", under, bygone)
 		}
-		if st := w.Transport.Stats(); st.Handshaking != 0 || st.Connections != 0 || st.Refused != 50 {
+		if st := w.Transport.Stats(); st.Handshaking > late || st.Connections != 0 || st.Refused != 50 {
+			t.Errorf("%+v", st)
+		}
+		time.Sleep(handshake.Life)
+		if st := w.Transport.Stats(); st.Handshaking != 0 {
 			t.Errorf("%+v", st)
 		}
 	})
