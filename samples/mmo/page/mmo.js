@@ -43,13 +43,16 @@ export function parseUpdate(data) {
   m.changes = [];
   while (r.more) {
     const age = r.int8();
+    if (m.changes.at(-1)?.age === age) fail(`age ${age} twice`);
     let slot = -1;
-    m.changes.push(...r.list(() => {
+    const section = r.list(() => {
       const what = r.uint8();
       slot += what >> SLOT_SHIFT || r.uvarint(MAX_ITEMS) || fail("a slot twice");
       if (slot >= MAX_ITEMS) fail(`there is no slot ${slot}`);
       return change(r, slot, age, what & (ALL | POSITION));
-    }));
+    });
+    if (!section.length) fail("a section of nothing");
+    m.changes.push(...section);
   }
   return m;
 }

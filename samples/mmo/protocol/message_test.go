@@ -101,6 +101,8 @@ var malformed = []struct {
 	{"position", header + "00" + "01" + "23" + "0000", &Update{}},
 	{"slot that stays", header + "00" + "01" + "00" + "00", &Update{}},
 	{"slot beyond", header + "00" + "01" + "00" + "8120", &Update{}},
+	{"age twice", header + "05" + "01" + "20" + "05" + "01" + "20", &Update{}},
+	{"section of nothing", header + "05" + "00", &Update{}},
 	{"slot beyond, by a step", header + "00" + "02" + "00" + "8020" + "20", &Update{}},
 }
 

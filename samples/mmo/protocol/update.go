@@ -9,8 +9,8 @@ import "encoding/binary"
 //	tick    uint32   the server's, at which the update was made
 //	own     fix uint8, x, y uint16, health uint8
 //	sections, each:
-//	  age     int8     its changes were so at tick − age
-//	  count   uvarint
+//	  age     int8     its changes were so at tick − age; another one than in the section before
+//	  count   uvarint  at least 1
 //	  changes Change, by rising slots
 type Update struct {
 	Number  uint16
@@ -212,8 +212,11 @@ func (m *Update) Parse(b []byte) error {
 	*m = Update{Number: r.uint16(), Base: r.byte(), Tick: r.uint32(), Changes: m.Changes[:0]}
 	m.Own = Own{Fix: r.byte(), X: r.uint16(), Y: r.uint16(), Health: r.byte()}
 	for len(r.b) > 0 {
-		age, before := int8(r.byte()), -1
-		for n := r.uvarint(MaxItems); n > 0 && !r.failed; n-- {
+		age, before, n := int8(r.byte()), -1, r.uvarint(MaxItems)
+		if k := len(m.Changes); n == 0 || k > 0 && m.Changes[k-1].Age == age {
+			r.fail()
+		}
+		for ; n > 0 && !r.failed; n-- {
 			c := r.change(before)
 			c.Age, before = age, c.Slot
 			m.Changes = append(m.Changes, c)
