@@ -14,6 +14,7 @@ import (
 
 	"github.com/troupe-go/troupe"
 	"github.com/troupe-go/troupe/client"
+	"github.com/troupe-go/troupe/internal/journal"
 	"github.com/troupe-go/troupe/wire"
 )
 
@@ -70,7 +71,7 @@ func TestShutdownWithABehaviorThatBlocks(t *testing.T) {
 
 func shutdownBlocked(t *testing.T, scheme string) {
 	release, blocked := make(chan struct{}), make(chan struct{})
-	var logged journal
+	var logged journal.Journal
 	srv := newServer(t, func(c *troupe.Context) {
 		if op, ok := c.Message().(*troupe.Operation); ok && op.Code == 2 {
 			close(blocked)
@@ -79,7 +80,7 @@ func shutdownBlocked(t *testing.T, scheme string) {
 	})
 	srv.Logger = slog.New(slog.NewTextHandler(&logged, nil))
 	url := scheme + "://" + listen(t, srv, scheme+"://127.0.0.1:0")[0].String()
-	cfg := client.Config{Pin: logged.pin()}
+	cfg := client.Config{Pin: loggedPin(&logged)}
 	served := make(chan error)
 	go func() { served <- srv.Serve(context.Background()) }()
 	a, b := dial(t, cfg, url), dial(t, cfg, url)

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/troupe-go/troupe"
 	"github.com/troupe-go/troupe/client"
+	"github.com/troupe-go/troupe/internal/journal"
 	"github.com/troupe-go/troupe/wire"
 )
 
@@ -30,27 +30,10 @@ func (mirror) Receive(c *troupe.Context) {
 	}
 }
 
-// journal keeps what is logged, from any goroutine.
-type journal struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
-}
-
-// pin is that of the certificate which a server has made for itself, as it logs it.
-func (j *journal) pin() string {
-	_, rest, _ := strings.Cut(j.String(), "pin=")
+// loggedPin is that of the certificate which a server has made for itself, as it
+// logs it.
+func loggedPin(logged *journal.Journal) string {
+	_, rest, _ := strings.Cut(logged.String(), "pin=")
 	pin, _, _ := strings.Cut(rest, "\n")
 	return strings.Trim(pin, `"`)
 }
@@ -58,7 +41,7 @@ func (j *journal) pin() string {
 // serveMirrors serves mirrors at the URLs until the test ends.
 func serveMirrors(t *testing.T, urls ...string) (pin string, at []string) {
 	t.Helper()
-	var logged journal
+	var logged journal.Journal
 	srv := &troupe.Server{Peer: func(*troupe.Init) (troupe.Behavior, error) { return mirror{}, nil }}
 	srv.Logger = slog.New(slog.NewTextHandler(&logged, nil))
 	addrs, err := srv.Listen(urls...)
@@ -77,7 +60,7 @@ func serveMirrors(t *testing.T, urls ...string) (pin string, at []string) {
 		scheme, _, _ := strings.Cut(urls[i], "://")
 		at = append(at, scheme+"://"+a.String())
 	}
-	return logged.pin(), at
+	return loggedPin(&logged), at
 }
 
 func TestEchoOverUDP(t *testing.T) {
@@ -148,7 +131,7 @@ func TestUDPBesideTLS(t *testing.T) {
 // and that does not take long.
 func TestShutdownTellsClientsOfBoth(t *testing.T) {
 	srv := newServer(t, mirror{}.Receive)
-	var logged journal
+	var logged journal.Journal
 	srv.Logger = slog.New(slog.NewTextHandler(&logged, nil))
 	addrs := listen(t, srv, "tls://127.0.0.1:0", "udp://127.0.0.1:0")
 	_, rest, _ := strings.Cut(logged.String(), "pin=")

@@ -26,11 +26,12 @@ var layers = []layer{
 	{path: "peers", imports: []string{"wire", "internal/session", "internal/inbox", "actor", "transport"}, tests: []string{"client"}},
 	{path: "groups", imports: []string{"wire", "internal/packet", "internal/link", "internal/session", "actor", "transport", "peers"}, tests: []string{"client"}},
 	{path: "s2s", imports: []string{"wire", "internal/session", "internal/arbiter", "internal/inbox", "internal/knock", "actor", "transport"}, tests: []string{"internal/simnet"}},
-	{path: "", imports: []string{"wire", "internal/session", "actor", "transport", "peers", "groups", "s2s"}, tests: []string{"client"}},
+	{path: "", imports: []string{"wire", "internal/session", "actor", "transport", "peers", "groups", "s2s"}, tests: []string{"client", "internal/journal"}},
 
-	{path: "samples", imports: public},
+	{path: "samples", imports: public, tests: []string{"internal/journal"}},
 	{path: "bench", imports: append([]string{"internal/udp"}, public...)}, // its bare forwarder reads and writes as we do
 	{path: "internal/layers"},
+	{path: "internal/journal"}, // for tests
 	{path: "internal/docs"},
 	{path: "internal/linklab", imports: []string{"wire", "s2s", ""}}, // for tests
 	{path: "internal/natlab", imports: []string{"wire", "client", "actor", "transport", "peers", "groups", ""}, tests: []string{"internal/reliable", "internal/linklab"}},

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"log/slog"
 	"regexp"
 	"strings"
@@ -12,34 +11,17 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/troupe-go/troupe/client"
+	"github.com/troupe-go/troupe/internal/journal"
 	"github.com/troupe-go/troupe/internal/reliable/reliabletest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m, reliabletest.IgnoreKCP()...) }
 
-// journal keeps what is shown, from any goroutine.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (j *journal) Write(b []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(b)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
-}
-
 // duel runs three bots on loopback.
 func duel(t *testing.T, o options) (summary, string) {
 	t.Helper()
 	o.addr, o.bots = "127.0.0.1:0", 3
-	var shown journal
+	var shown journal.Journal
 	sum, err := run(t.Context(), o, &shown)
 	if err != nil {
 		t.Errorf("%v, after\n%s", err, &shown)
@@ -94,7 +76,7 @@ func TestPlayersComeAndGo(t *testing.T) {
 		wg.Go(func() { // ended by its length
 			o := o
 			o.name, o.length = name, length
-			var shown journal
+			var shown journal.Journal
 			if sum, err := run(t.Context(), o, &shown); err != nil || sum.Pairs != 2 || sum.Direct == 0 {
 				t.Errorf("%s: %v, %v, after\n%s", name, sum, err, &shown)
 			}
@@ -127,7 +109,7 @@ func TestOneIsDifferent(t *testing.T) {
 					want = tt.byAnn
 				}
 				wg.Go(func() { // ended by its length
-					var shown journal
+					var shown journal.Journal
 					sum, err := run(t.Context(), o, &shown)
 					if err != nil || sum.Direct != want.Direct || sum.Relayed != want.Relayed || sum.ByGroup != want.ByGroup {
 						t.Errorf("%s: %v, %v, want %v, after\n%s", name, sum, err, want, &shown)
@@ -142,7 +124,7 @@ func TestOneIsDifferent(t *testing.T) {
 func TestRelayOnlyGroup(t *testing.T) {
 	o := serve(t, true)
 	o.bots, o.length = 2, 2*time.Second
-	var shown journal
+	var shown journal.Journal
 	if sum, err := run(t.Context(), o, &shown); err != nil || sum.Pairs != 1 || sum.Relayed != 1 {
 		t.Errorf("%v, %v, want one relayed, after\n%s", sum, err, &shown)
 	}
@@ -150,7 +132,7 @@ func TestRelayOnlyGroup(t *testing.T) {
 
 // A room has eight players; the ninth and the tenth have one of their own.
 func TestRoomsHaveEightPlayers(t *testing.T) {
-	var shown journal
+	var shown journal.Journal
 	sum, err := run(t.Context(), options{addr: "127.0.0.1:0", bots: roomSize + 2, length: time.Second}, &shown)
 	if want := roomSize*(roomSize-1)/2 + 1; err != nil || sum.Pairs != want {
 		t.Errorf("%v, %v, want %d pairs", sum, err, want)
@@ -185,7 +167,7 @@ func TestRunFails(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			o := serve(t, false)
 			tt.change(&o)
-			var shown journal
+			var shown journal.Journal
 			if _, err := run(t.Context(), o, &shown); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %q, after\n%s", err, tt.want, &shown)
 			}
@@ -201,7 +183,7 @@ func TestServerGoes(t *testing.T) {
 	}
 	stop := srv.start()
 	time.AfterFunc(300*time.Millisecond, func() { stop() })
-	var shown journal
+	var shown journal.Journal
 	if _, err := run(t.Context(), options{connect: srv.addr, pin: srv.pin, bots: 2}, &shown); err == nil {
 		t.Error("no error")
 	}

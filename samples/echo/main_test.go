@@ -6,11 +6,11 @@ import (
 	"os"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
 
+	"github.com/troupe-go/troupe/internal/journal"
 	"github.com/troupe-go/troupe/internal/reliable/reliabletest"
 
 	"github.com/troupe-go/troupe"
@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m, reliabletest.IgnoreKCP().
 
 // The pin that a server without a certificate prints is all that a client needs.
 func TestEchoOverTLS(t *testing.T) {
-	var logged journal
+	var logged journal.Journal
 	srv := troupe.Server{Peer: func(*troupe.Init) (troupe.Behavior, error) { return echo{}, nil }}
 	srv.Logger = slog.New(slog.NewTextHandler(&logged, nil))
 	addrs, err := srv.Listen("tls://127.0.0.1:0")
@@ -52,24 +52,6 @@ func TestEchoOverTLS(t *testing.T) {
 	if err := <-served; err != troupe.ErrServerClosed {
 		t.Errorf("Serve returned %v", err)
 	}
-}
-
-// journal keeps what is logged, from any goroutine.
-type journal struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *journal) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *journal) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 func TestHelloWorldIsSmall(t *testing.T) {

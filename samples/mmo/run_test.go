@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,25 +10,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/troupe-go/troupe/internal/journal"
 )
-
-// journal keeps what is shown, from any goroutine.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (j *journal) Write(b []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(b)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
-}
 
 // local are options for a server on any ports.
 func local(bots int, over string) options {
@@ -41,7 +24,7 @@ func TestRun(t *testing.T) {
 	for _, over := range []string{"udp", "tcp", "ws"} {
 		t.Run(over, func(t *testing.T) {
 			t.Parallel()
-			var shown journal
+			var shown journal.Journal
 			sum, err := run(t.Context(), local(15, over), &shown)
 			if err != nil {
 				t.Errorf("%v, after\n%s", err, &shown)
@@ -55,7 +38,7 @@ func TestRun(t *testing.T) {
 		t.Parallel()
 		o := local(8, "udp")
 		o.p2p = true
-		var shown journal
+		var shown journal.Journal
 		sum, err := run(t.Context(), o, &shown)
 		if err != nil || sum.Moves == 0 || sum.Direct == 0 {
 			t.Errorf("%v, %v, after\n%s", &sum, err, &shown)
@@ -69,7 +52,7 @@ func TestJSON(t *testing.T) {
 	t.Parallel()
 	o := local(5, "tcp")
 	o.json = true
-	var shown journal
+	var shown journal.Journal
 	if _, err := run(t.Context(), o, &shown); err != nil {
 		t.Fatalf("%v, after\n%s", err, &shown)
 	}
@@ -88,7 +71,7 @@ func TestJSON(t *testing.T) {
 // Bots of another process come by the URL and the pin that the server prints.
 func TestConnect(t *testing.T) {
 	t.Parallel()
-	var served journal
+	var served journal.Journal
 	srv, err := listen(options{web: "127.0.0.1:0", addr: "127.0.0.1:0", size: 128}, slogTo(&served))
 	if err != nil {
 		t.Fatal(err)
@@ -110,7 +93,7 @@ func TestConnect(t *testing.T) {
 	} {
 		o := options{connect: srv.urls["tcp"], pin: srv.pin, bots: 3, settle: time.Second / 2, length: 2 * time.Second}
 		tt.change(&o)
-		var shown journal
+		var shown journal.Journal
 		_, err := run(t.Context(), o, &shown)
 		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %q, after\n%s", name, err, tt.want, &shown)
@@ -130,7 +113,7 @@ func TestRunFails(t *testing.T) {
 	} {
 		o := local(1, "udp")
 		change(&o)
-		var shown journal
+		var shown journal.Journal
 		if _, err := run(t.Context(), o, &shown); err == nil {
 			t.Errorf("%s: no error, after\n%s", name, &shown)
 		}
@@ -145,7 +128,7 @@ func TestNobodyGetsIn(t *testing.T) {
 		cancel()
 		return nil, context.Canceled
 	}}
-	var shown journal
+	var shown journal.Journal
 	if _, err := run(ctx, o, &shown); err != nil || shown.String() != "" {
 		t.Errorf("%v, after\n%s", err, &shown)
 	}
@@ -158,7 +141,7 @@ func TestNobodyGetsIn(t *testing.T) {
 // A server that goes tells its bots, and does not hold them up.
 func TestServerGoes(t *testing.T) {
 	t.Parallel()
-	var served, shown journal
+	var served, shown journal.Journal
 	srv, err := listen(options{web: "127.0.0.1:0", addr: "127.0.0.1:0", size: 128}, slogTo(&served))
 	if err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"flag"
 	"fmt"
@@ -10,13 +9,13 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
 	"github.com/troupe-go/troupe/client"
+	"github.com/troupe-go/troupe/internal/journal"
 	"github.com/troupe-go/troupe/internal/reliable/reliabletest"
 	"github.com/troupe-go/troupe/wire"
 )
@@ -28,24 +27,6 @@ func TestMain(m *testing.M) {
 		return
 	}
 	goleak.VerifyTestMain(m, reliabletest.IgnoreKCP()...)
-}
-
-// journal keeps what is shown, from any goroutine.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
 }
 
 // stall is how long a player may stand still: a machine may have else to do.
@@ -61,7 +42,7 @@ func play(t *testing.T, args ...string) ([]*bot, string) {
 	if err := f.Parse(append(args, "-port", "0")); err != nil {
 		t.Fatal(err)
 	}
-	var shown journal
+	var shown journal.Journal
 	bots, err := run(t.Context(), o, &shown)
 	if err != nil {
 		t.Errorf("%v, after\n%s", err, &shown)
